@@ -1,0 +1,24 @@
+/** `back4app.json`: the settings that are no secret. The build validates it and compiles it in, defaults included. */
+export interface Policy {
+  virgil: {
+    /** Lifetime of a Virgil JWT in seconds, 60 to 86400. */
+    tokenTtlSeconds: number;
+  };
+  /** What each guarded class demands of a save, by class name. */
+  classes: Record<string, ClassPolicy>;
+}
+
+export interface ClassPolicy {
+  /** Fields that must hold an E3Kit envelope. */
+  encrypted: string[];
+  /** Fields that may hold a short plain value. A field in neither list is refused. */
+  plain: string[];
+  /** The plain field that holds the identity of the user who wrote the row. */
+  sender?: string;
+  /** Limit of an encrypted field, in UTF-8 bytes of its base64 string. */
+  maxPayloadBytes: number;
+  /** Limit of a string in a plain field, in UTF-8 bytes. */
+  maxPlainBytes: number;
+  /** Accept what the deprecated `encrypt()` makes, whose signature of the plaintext anyone can read. */
+  allowLegacyEncrypt: boolean;
+}

@@ -1,0 +1,164 @@
+import { EnvelopeError } from '../envelope/envelope-error';
+import { recogniseEnvelope } from '../envelope/recognise-envelope';
+import type { ClassPolicy } from '../policy';
+import { invalidSession } from '../session';
+
+/** The request of a `beforeSave` trigger, as far as Parse Server 5 to 9 agree on it. */
+export interface SaveRequest {
+  object: Parse.Object;
+  original?: Parse.Object;
+  user?: Parse.User;
+  master: boolean;
+}
+
+/** A save, what its class demands, and the names of the fields that it writes. */
+interface Save extends SaveRequest {
+  policy: ClassPolicy;
+  written: string[];
+}
+
+type Fault = readonly [code: number, message: string];
+
+// Fields that every class has, and that Parse Server looks after.
+const PARSE_FIELDS = ['objectId', 'createdAt', 'updatedAt', 'ACL'];
+
+/**
+ * Refuses a save that would store readable text or let a stranger at somebody's message. It checks the fields that the
+ * save writes, whoever writes them, and gives a new object that comes without an ACL to its sender alone.
+ *
+ * @param policy what the object's class demands
+ * @throws Parse.Error, the first that applies: 209 nobody saves; 142 a field that the policy does not name; 116 a payload
+ *   over the limit; 142 a field missing or not what it must be; 119 a sender or an ACL that may not be
+ */
+export function checkSave(request: SaveRequest, policy: ClassPolicy): void {
+  const { object, original, user, master } = request;
+  hideFromLog(object);
+  if (policy.sender && !user && !master) throw invalidSession();
+  const save = { object, original, user, master, policy, written: object.dirtyKeys() };
+  const fault =
+    unknownField(save) ??
+    tooLarge(save) ??
+    notCiphertext(save) ??
+    notPlain(save) ??
+    wrongSender(save) ??
+    openAcl(save);
+  if (fault) throw new Parse.Error(...fault);
+  if (!original && !object.getACL()) object.setACL(ownerOnly(save));
+}
+
+/** Parse Server logs the whole object of a trigger, success or failure, the stored row included. */
+export function hideFromLog(object: Parse.Object): void {
+  Object.defineProperty(object, 'toJSON', {
+    configurable: true,
+    value: () => ({ className: object.className, objectId: object.id }),
+  });
+}
+
+function unknownField({ object, policy, written }: Save): Fault | undefined {
+  const known = [...PARSE_FIELDS, ...policy.encrypted, ...policy.plain];
+  const field = written.find((key) => !known.includes(key));
+  if (field === undefined) return;
+  return [
+    Parse.Error.VALIDATION_ERROR,
+    `${object.className}.${field} is not in the policy: name it in back4app.json, or leave it out.`,
+  ];
+}
+
+function tooLarge({ object, policy, written }: Save): Fault | undefined {
+  const isTooLarge = (value: unknown) =>
+    typeof value === 'string' && Buffer.byteLength(value) > policy.maxPayloadBytes;
+  const field = policy.encrypted.find((key) => written.includes(key) && isTooLarge(object.get(key)));
+  if (field === undefined) return;
+  return [
+    Parse.Error.OBJECT_TOO_LARGE,
+    `${object.className}.${field} is over ${policy.maxPayloadBytes} bytes, the policy's maxPayloadBytes.`,
+  ];
+}
+
+function notCiphertext({ object, original, policy, written }: Save): Fault | undefined {
+  for (const field of policy.encrypted) {
+    // On create all of them must be there.
+    if (original && !written.includes(field)) continue;
+    const reason = whyNotEnvelope(object.get(field), policy);
+    if (reason === undefined) continue;
+    return [
+      Parse.Error.VALIDATION_ERROR,
+      `${object.className}.${field} is refused: ${reason}. Encrypt it with E3Kit's authEncrypt().`,
+    ];
+  }
+}
+
+function whyNotEnvelope(value: unknown, policy: ClassPolicy): string | undefined {
+  if (value === undefined || value === null) return 'missing';
+  if (typeof value !== 'string') return 'not a string';
+  try {
+    recogniseEnvelope(value, policy);
+  } catch (error) {
+    if (error instanceof EnvelopeError) return error.message;
+    throw error;
+  }
+}
+
+function notPlain({ object, policy, written }: Save): Fault | undefined {
+  const field = policy.plain.find((key) => written.includes(key) && !isPlain(object.get(key), policy));
+  if (field === undefined) return;
+  return [
+    Parse.Error.VALIDATION_ERROR,
+    `${object.className}.${field} may hold a string of at most ${policy.maxPlainBytes} bytes, a number, a boolean, ` +
+      'a Date or a Pointer.',
+  ];
+}
+
+function isPlain(value: unknown, policy: ClassPolicy): boolean {
+  const isShort = (text = '') => Buffer.byteLength(text) <= policy.maxPlainBytes;
+  if (value === undefined || value === null) return true;
+  if (typeof value === 'string') return isShort(value);
+  if (value instanceof Date) return !Number.isNaN(value.getTime());
+  if (value instanceof Parse.Object) return isShort(value.id) && isShort(value.className);
+  return typeof value === 'number' || typeof value === 'boolean';
+}
+
+function wrongSender({ object, original, user, master, policy, written }: Save): Fault | undefined {
+  if (!policy.sender) return;
+  const name = `${object.className}.${policy.sender}`;
+  const sender: unknown = object.get(policy.sender);
+  if (!original) {
+    if (master ? typeof sender === 'string' && sender !== '' : sender === user?.id) return;
+    return [
+      Parse.Error.OPERATION_FORBIDDEN,
+      `${name} must be the objectId of the user who saves the object.`,
+    ];
+  }
+  const stored: unknown = original.get(policy.sender);
+  if (written.includes(policy.sender) && sender !== stored) {
+    return [Parse.Error.OPERATION_FORBIDDEN, `${name} cannot change once it is saved.`];
+  }
+  // A sender that `protectedFields` hides from the caller is undefined here, and so nobody.
+  const isSender = stored !== undefined && stored === user?.id;
+  if (!isSender && !master && policy.encrypted.some((key) => written.includes(key))) {
+    return [
+      Parse.Error.OPERATION_FORBIDDEN,
+      `Only its sender may change what is encrypted in ${object.className}.`,
+    ];
+  }
+}
+
+function openAcl({ object, original, written }: Save): Fault | undefined {
+  if (!written.includes('ACL')) return;
+  const acl = object.getACL();
+  if (acl ? !acl.getPublicReadAccess() && !acl.getPublicWriteAccess() : !original) return;
+  return [
+    Parse.Error.OPERATION_FORBIDDEN,
+    `${object.className} needs an ACL that names users or roles: the public may neither read nor write it.`,
+  ];
+}
+
+function ownerOnly({ object, user, policy }: Save): Parse.ACL {
+  const owner: string | undefined = policy.sender ? object.get(policy.sender) : user?.id;
+  const acl = new Parse.ACL();
+  if (owner !== undefined) {
+    acl.setReadAccess(owner, true);
+    acl.setWriteAccess(owner, true);
+  }
+  return acl;
+}

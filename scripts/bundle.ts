@@ -1,0 +1,34 @@
+import { dirname, join } from 'node:path';
+import { build } from 'esbuild';
+import { readPolicy } from './policy';
+import { UserError } from './user-error';
+
+export const projectRoot = dirname(__dirname);
+const unused = join(projectRoot, 'scripts/unused-by-tokens.ts');
+
+/**
+ * Compiles `cloud/main.ts` and a policy into one CommonJS file that needs nothing but Node's own modules.
+ *
+ * @param options.policyFile default: the project's `back4app.json`
+ * @throws UserError for a bad policy or a file that cannot be written
+ */
+export async function bundle(options: { outfile: string; policyFile?: string }): Promise<void> {
+  const policy = readPolicy(options.policyFile ?? join(projectRoot, 'back4app.json'));
+  await build({
+    entryPoints: [join(projectRoot, 'cloud/main.ts')],
+    outfile: options.outfile,
+    bundle: true,
+    platform: 'node',
+    target: 'node16',
+    format: 'cjs',
+    minifySyntax: true,
+    legalComments: 'inline',
+    define: { POLICY: JSON.stringify(policy) },
+    // The ES entry of virgil-sdk: unlike the CommonJS one, what a token does not need can be left out of it.
+    mainFields: ['module', 'main'],
+    alias: { 'fetch-ponyfill': unused, mkdirp: unused, rimraf: unused },
+    logLevel: 'silent',
+  }).catch((error: Error) => {
+    throw new UserError(`The build failed: ${error.message}`);
+  });
+}

@@ -1,0 +1,159 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
+import { delimiter, join } from 'node:path';
+import { PGlite } from '@electric-sql/pglite';
+import { PGLiteSocketServer } from '@electric-sql/pglite-socket';
+import { DryMongoBinary, MongoBinary, MongoMemoryServer } from 'mongodb-memory-server-core';
+import { MongoBinaryDownloadUrl } from 'mongodb-memory-server-core/lib/util/MongoBinaryDownloadUrl';
+import { UserError } from '../user-error';
+
+export interface Database {
+  /** For Parse Server's `databaseURI`. */
+  uri: string;
+  /** In words, for the table that `npm start` prints. */
+  name: string;
+  close(): Promise<void>;
+}
+
+type Kind = 'mongodb' | 'postgres';
+
+const MONGODB_VERSION = '8.2.6';
+// An offline machine must not wait: it is on PGlite within 3 seconds.
+const REACHABLE_WITHIN_MS = 2000;
+// A batch with `transaction: true` deadlocks on PGlite, whose connections share one session. This ends the wait.
+const PGLITE_QUERY_TIMEOUT_MS = 15_000;
+
+/**
+ * Opens the database of the local server (design.md, "Databases"): `DATABASE_URI` if it is set; else the kind that
+ * `DATABASE` forces; else the kind that holds this folder's data; else MongoDB where a `mongod` is at hand or can be
+ * downloaded, and PGlite where not.
+ *
+ * @param folder where an embedded database keeps its data
+ * @param environment `DATABASE_URI`, `DATABASE`, and the `MONGOMS_*` variables of mongodb-memory-server
+ * @param say prints a line for the user
+ * @throws UserError
+ */
+export async function openDatabase(
+  folder: string,
+  environment: NodeJS.ProcessEnv,
+  say: (line: string) => void,
+): Promise<Database> {
+  if (environment.DATABASE_URI) return openServer(environment.DATABASE_URI);
+  const memory = join(folder, 'database');
+  const kind =
+    kindOf(environment.DATABASE, 'DATABASE') ??
+    (existsSync(memory) ? kindOf(readFileSync(memory, 'utf8').trim(), memory) : undefined);
+  mkdirSync(folder, { recursive: true });
+
+  const mongod = kind === 'postgres' ? undefined : await findMongod(environment, say);
+  if (kind === 'mongodb' && !mongod) {
+    throw new UserError(
+      'MongoDB cannot run here: no mongod is on the PATH, and none can be downloaded. ' +
+        'Install one, set DATABASE_URI, or start with DATABASE=postgres.',
+    );
+  }
+  if (!kind && !mongod)
+    say('No mongod is at hand and none can be downloaded: using PGlite (PostgreSQL) instead.');
+  writeFileSync(memory, mongod ? 'mongodb' : 'postgres');
+  return mongod ? openMongoDb(mongod, join(folder, 'mongodb')) : openPGlite(join(folder, 'postgres'));
+}
+
+function kindOf(value: string | undefined, source: string): Kind | undefined {
+  if (!value) return undefined;
+  if (value === 'mongodb' || value === 'postgres') return value;
+  throw new UserError(`${source} must be mongodb or postgres.`);
+}
+
+/** Checks that something listens, since a driver would try for half a minute and then say little. */
+async function openServer(uri: string): Promise<Database> {
+  const match = /^(mongodb(?:\+srv)?|postgres(?:ql)?):\/\/(?:[^@/]*@)?([^/?,]+)/.exec(uri);
+  if (!match) throw new UserError('DATABASE_URI must start with mongodb:// or postgres://.');
+  const [, scheme = '', host = ''] = match;
+  if (scheme !== 'mongodb+srv') {
+    const [, name = '', port] = /^\[?(.*?)\]?(?::(\d+))?$/.exec(host) ?? [];
+    await reach(name, Number(port ?? (scheme === 'mongodb' ? 27017 : 5432))).catch((error: Error) => {
+      throw new UserError(`The server of DATABASE_URI cannot be reached at ${host}: ${error.message}.`);
+    });
+  }
+  return { uri, name: `DATABASE_URI (${host})`, close: async () => {} };
+}
+
+function reach(host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host, port, timeout: REACHABLE_WITHIN_MS });
+    socket.once('connect', () => resolve(void socket.destroy()));
+    socket.once('timeout', () => socket.destroy(new Error('no answer')));
+    socket.once('error', reject);
+  });
+}
+
+async function findMongod(
+  environment: NodeJS.ProcessEnv,
+  say: (line: string) => void,
+): Promise<string | undefined> {
+  const onPath = (environment.PATH ?? '')
+    .split(delimiter)
+    .map((folder) => join(folder, process.platform === 'win32' ? 'mongod.exe' : 'mongod'))
+    .find((file) => existsSync(file));
+  const atHand = onPath ?? (await DryMongoBinary.locateBinary({ version: MONGODB_VERSION }));
+  if (atHand) return atHand;
+  if (!(await canDownload())) return undefined;
+  say(`Downloading MongoDB ${MONGODB_VERSION}, once …`);
+  return MongoBinary.getPath({ version: MONGODB_VERSION }).catch(() => undefined);
+}
+
+async function canDownload(): Promise<boolean> {
+  try {
+    const url = await new MongoBinaryDownloadUrl({
+      version: MONGODB_VERSION,
+      platform: process.platform,
+      arch: process.arch,
+    }).getDownloadUrl();
+    const answer = await fetch(url, { method: 'HEAD', signal: AbortSignal.timeout(REACHABLE_WITHIN_MS) });
+    return answer.ok;
+  } catch {
+    return false;
+  }
+}
+
+async function openMongoDb(mongod: string, folder: string): Promise<Database> {
+  mkdirSync(folder, { recursive: true });
+  const server = await MongoMemoryServer.create({
+    binary: { systemBinary: mongod },
+    instance: { dbPath: folder, dbName: 'parse', storageEngine: 'wiredTiger' },
+  });
+  return {
+    uri: server.getUri('parse'),
+    name: 'MongoDB',
+    close: async () => {
+      await server.stop({ doCleanup: false });
+    },
+  };
+}
+
+async function openPGlite(folder: string): Promise<Database> {
+  const port = await freePort();
+  const db = await PGlite.create(folder);
+  // By default it takes one connection; Parse Server's pool has ten.
+  const server = new PGLiteSocketServer({ db, port, maxConnections: 20 });
+  await server.start();
+  return {
+    uri: `postgres://postgres:postgres@127.0.0.1:${port}/postgres?query_timeout=${PGLITE_QUERY_TIMEOUT_MS}`,
+    name: 'PGlite (PostgreSQL)',
+    close: async () => {
+      await server.stop();
+      await db.close();
+    },
+  };
+}
+
+/** A port that nothing listens on: PGLiteSocketServer does not tell which one it was given for port 0. */
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
+    });
+  });
+}

@@ -1,0 +1,24 @@
+import { isIP } from 'node:net';
+import type { RequestHandler } from 'express';
+
+/**
+ * Refuses requests whose `Host` header does not name this machine, with 403. A web page elsewhere can point
+ * its own domain at 127.0.0.1 (DNS rebinding) and would then share an origin with the local server; its
+ * domain in `Host` gives it away.
+ *
+ * @param allowed the address the server listens on when that is not 127.0.0.1: the variable `HOST`. That name
+ *   passes as well. `0.0.0.0` and `::` stand for every address, so any IP address passes; a domain still does not.
+ */
+export function checkHost(allowed?: string): RequestHandler {
+  const everyAddress = allowed === '0.0.0.0' || allowed === '::';
+  return (request, response, next) => {
+    const [, bracketed, plain] =
+      /^(?:\[([^\]]+)\]|([^:[\]@/]+))(?::\d+)?$/.exec(request.headers.host ?? '') ?? [];
+    const name = (bracketed ?? plain ?? '').toLowerCase();
+    const isLocal = /^(?:.+\.)?localhost$|^127\.0\.0\.1$|^::1$/.test(name);
+    if (isLocal || (name && name === allowed?.toLowerCase()) || (everyAddress && isIP(name))) return next();
+    response.status(403).json({
+      error: 'This server answers to localhost only. Set HOST to the name it shall answer to as well.',
+    });
+  };
+}

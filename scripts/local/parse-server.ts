@@ -1,0 +1,74 @@
+import type { Server } from 'node:http';
+import type { Express } from 'express';
+import { ParseGraphQLServer, ParseServer } from 'parse-server';
+import type { Policy } from '../../cloud/policy';
+
+export interface ParseServerSettings {
+  appId: string;
+  masterKey: string;
+  databaseURI: string;
+  /** The bundle. */
+  cloud: string;
+  /** Where Parse Server's own logs go. */
+  logsFolder: string;
+  classes: Policy['classes'];
+}
+
+/**
+ * Starts Parse Server with LiveQuery and GraphQL on a web server that listens already.
+ *
+ * @returns stops all three and closes the web server
+ */
+export async function startParseServer(
+  app: Express,
+  server: Server,
+  url: string,
+  settings: ParseServerSettings,
+): Promise<() => Promise<void>> {
+  const { appId, masterKey, databaseURI, cloud, logsFolder, classes } = settings;
+  const options = {
+    appId,
+    masterKey,
+    databaseURI,
+    cloud,
+    logsFolder,
+    serverURL: `${url}/parse`,
+    allowClientClassCreation: false,
+    liveQuery: { classNames: Object.keys(classes) },
+    // Keeps what functions return (tokens) and what triggers see (rows) out of the log, at any logLevel.
+    logLevel: 'error',
+    logLevels: { cloudFunctionSuccess: 'silent', triggerBeforeSuccess: 'silent', triggerAfter: 'silent' },
+    // Its type demands what the server does not.
+  } as unknown as Parameters<typeof ParseServer>[0];
+  const parseServer = ParseServer(options);
+  await parseServer.start();
+  app.use('/parse', parseServer.app);
+  const graphQL = new ParseGraphQLServer(parseServer, { graphQLPath: '/graphql' });
+  graphQL.applyGraphQL(app);
+  parseServer.server = server;
+  parseServer.liveQueryServer = await ParseServer.createLiveQueryServer(server, {}, options);
+  await createClasses(`${url}/parse`, appId, masterKey, classes);
+  return () => parseServer.handleShutdown();
+}
+
+/** The policy's classes, which clients may not create. Fields of other types than these come with the first save. */
+async function createClasses(
+  serverURL: string,
+  appId: string,
+  masterKey: string,
+  classes: Policy['classes'],
+): Promise<void> {
+  const headers = { 'X-Parse-Application-Id': appId, 'X-Parse-Master-Key': masterKey };
+  const schemas = `${serverURL}/schemas`;
+  const existing = (await (await fetch(schemas, { headers })).json()) as { results: { className: string }[] };
+  for (const [className, { encrypted, sender }] of Object.entries(classes)) {
+    if (existing.results.some((schema) => schema.className === className)) continue;
+    const fields = [...encrypted, ...(sender ? [sender] : [])].map((field) => [field, { type: 'String' }]);
+    const answer = await fetch(`${schemas}/${className}`, {
+      method: 'POST',
+      headers: { ...headers, 'Content-Type': 'application/json' },
+      body: JSON.stringify({ className, fields: Object.fromEntries(fields) }),
+    });
+    if (!answer.ok) throw new Error(`Class ${className} cannot be created: ${await answer.text()}`);
+  }
+}

@@ -1,0 +1,112 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join, relative, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { config as readDotEnv } from 'dotenv';
+import express from 'express';
+import { bundle, projectRoot } from './bundle';
+import { openDatabase } from './local/database';
+import { addDevelopmentCredentials } from './local/development-credentials';
+import { checkHost } from './local/host-check';
+import { startParseServer } from './local/parse-server';
+import { takeStateFolder } from './local/state-folder';
+import { readPolicy } from './policy';
+import { runCommand, UserError } from './user-error';
+
+runCommand(async () => {
+  const { values } = parseArgs({ options: { fresh: { type: 'boolean', default: false } } });
+  readDotEnv({ quiet: true });
+  const environment = process.env;
+  const folder = resolve('.local');
+  const undo: (() => unknown)[] = [takeStateFolder(folder, values.fresh)];
+  const stop = async () => {
+    for (const step of undo.splice(0).reverse()) await step();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => stop().then(() => process.exit(0)));
+  }
+  try {
+    await start(environment, folder, undo);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+});
+
+/** @param undo takes what stops each part, in the order in which they were started */
+async function start(environment: NodeJS.ProcessEnv, folder: string, undo: (() => unknown)[]): Promise<void> {
+  const policy = readPolicy(join(projectRoot, 'back4app.json'));
+  const cloud = join(projectRoot, 'cloud/main.js');
+  const host = environment.HOST || '127.0.0.1';
+  const appId = environment.PARSE_APP_ID || 'e2ee-local';
+
+  let ready = false;
+  const app = express().disable('x-powered-by');
+  app.use(checkHost(environment.HOST));
+  app.get('/health', (_request, response) => {
+    response.status(ready ? 200 : 503).json({ status: ready ? 'ok' : 'starting' });
+  });
+  const server = createServer(app);
+  const port = await listen(server, host, portOf(environment.PORT));
+  undo.push(() => server.close());
+  const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+
+  addDevelopmentCredentials(folder, environment);
+  const database = await openDatabase(folder, environment, console.log);
+  undo.push(database.close);
+  await bundle({ outfile: cloud });
+  undo.push(
+    await startParseServer(app, server, url, {
+      appId,
+      masterKey: environment.PARSE_MASTER_KEY as string,
+      databaseURI: database.uri,
+      cloud,
+      logsFolder: join(folder, 'logs'),
+      classes: policy.classes,
+    }),
+  );
+  ready = true;
+  process.send?.({ url });
+  console.log(table(url, appId, database.name, folder));
+}
+
+function portOf(value = '1337'): number {
+  const port = Number(value);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new UserError('PORT must be 0 to 65535.');
+  return port;
+}
+
+function listen(server: ReturnType<typeof createServer>, host: string, port: number): Promise<number> {
+  return new Promise((done, fail) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      fail(
+        new UserError(
+          error.code === 'EADDRINUSE'
+            ? `Port ${port} is in use: stop what listens there, or set PORT.`
+            : `Cannot listen on ${host}:${port}: ${error.message}.`,
+        ),
+      );
+    });
+    server.listen(port, host, () => done((server.address() as AddressInfo).port));
+  });
+}
+
+function table(url: string, appId: string, database: string, folder: string): string {
+  const rows = [
+    ['Parse Server', `${url}/parse`, `application ID ${appId}`],
+    ['LiveQuery', `${url.replace('http', 'ws')}/parse`, ''],
+    ['GraphQL', `${url}/graphql`, ''],
+    ['Health', `${url}/health`, ''],
+    ['Database', database, `state in ${relative('.', folder)}/`],
+  ];
+  return [
+    '',
+    ...rows.map(([what, where, note]) => `  ${what?.padEnd(14)}${where?.padEnd(36)}${note}`.trimEnd()),
+    '',
+    '  Try it: sign up a user, and get a session token.',
+    `  curl -H 'X-Parse-Application-Id: ${appId}' -H 'X-Parse-Revocable-Session: 1' \\`,
+    `    -H 'Content-Type: application/json' -d '{"username":"alice","password":"secret"}' ${url}/parse/users`,
+    '',
+    '  Ctrl-C stops it.',
+  ].join('\n');
+}

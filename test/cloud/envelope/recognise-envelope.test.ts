@@ -1,0 +1,336 @@
+import { randomBytes } from 'node:crypto';
+import fc from 'fast-check';
+import { KeyPairType, type VirgilCrypto, type VirgilPublicKey } from 'virgil-crypto';
+import { EnvelopeError } from '../../../cloud/envelope/envelope-error';
+import { recogniseEnvelope } from '../../../cloud/envelope/recognise-envelope';
+import { loadVirgilCrypto } from '../../support/virgil-crypto';
+
+fc.configureGlobal({ seed: 20_261_122 });
+
+const strict = { allowLegacyEncrypt: false };
+const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64');
+const text = (length: number) =>
+  'The quick brown fox jumps over it. '.repeat(Math.ceil(length / 35)).slice(0, length);
+
+/** The reason for which a payload is refused; undefined where it is accepted. */
+function refusal(payload: string, options = strict): string | undefined {
+  try {
+    recogniseEnvelope(payload, options);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof EnvelopeError)) throw error;
+    return error.message;
+  }
+}
+
+let crypto: VirgilCrypto;
+let alice: ReturnType<VirgilCrypto['generateKeys']>;
+let bob: ReturnType<VirgilCrypto['generateKeys']>;
+
+/** What E3Kit's `authEncrypt` makes: signed inside, padded. */
+const authEncrypt = (message: string, recipients: VirgilPublicKey[] = [alice.publicKey, bob.publicKey]) =>
+  crypto.signAndEncrypt(message, alice.privateKey, recipients, true);
+
+const groupId = 'a group of three, or more';
+
+beforeAll(async () => {
+  crypto = await loadVirgilCrypto();
+  alice = crypto.generateKeys();
+  bob = crypto.generateKeys();
+});
+
+describe('accepts what E3Kit makes', () => {
+  test('authEncrypt: recipients by key ID, signed inside', () => {
+    const envelope = recogniseEnvelope(base64(authEncrypt('hello')), strict);
+    if (envelope.kind !== 'message') throw new Error('not a message');
+    expect(envelope.signedInside).toBe(true);
+    const keyIds = [alice, bob].map(({ publicKey }) => base64(publicKey.identifier));
+    expect(envelope.recipients.map(base64).sort()).toEqual(keyIds.sort());
+  });
+
+  // Making a longer RSA key takes many seconds, and its envelopes differ in length only.
+  const keyTypes = Object.values(KeyPairType).filter((type) => !/^RSA_[348]/.test(type));
+
+  test.each(keyTypes)('key type %s, padded and not, signed and not', (type) => {
+    const { publicKey, privateKey } = crypto.generateKeys(type);
+    const signer = type === KeyPairType.CURVE25519 ? alice.privateKey : privateKey; // X25519 cannot sign
+    for (const padded of [true, false]) {
+      expect(refusal(base64(crypto.encrypt('hello', publicKey, padded)))).toBeUndefined();
+      expect(refusal(base64(crypto.signAndEncrypt('hello', signer, publicKey, padded)))).toBeUndefined();
+    }
+  });
+
+  test('hundreds of recipients', () => {
+    const recipients = Array.from({ length: 300 }, () => crypto.generateKeys().publicKey);
+    const envelope = recogniseEnvelope(base64(authEncrypt('hello', recipients)), strict);
+    expect(envelope.kind === 'message' && envelope.recipients).toHaveLength(300);
+  });
+
+  test('the 32-byte key IDs of old libraries', async () => {
+    const { VirgilCrypto: Crypto } = await import('virgil-crypto');
+    const old = new Crypto({ useSha256Identifiers: true });
+    const envelope = recogniseEnvelope(base64(old.encrypt('hello', old.generateKeys().publicKey)), strict);
+    expect(envelope.kind === 'message' && envelope.recipients.map(({ length }) => length)).toEqual([32]);
+  });
+
+  test('a group message', () => {
+    const group = crypto.generateGroupSession(groupId);
+    const message = group.encrypt('hello', alice.privateKey);
+    const envelope = recogniseEnvelope(base64(message), strict);
+    expect(envelope.kind === 'group message' && Buffer.from(envelope.sessionId).toString('hex')).toBe(
+      group.getSessionId(),
+    );
+  });
+
+  test('an empty message', () => {
+    expect(refusal(base64(authEncrypt('')))).toBeUndefined();
+    expect(refusal(base64(crypto.encrypt('', bob.publicKey)))).toBeUndefined();
+  });
+
+  test('every envelope that virgil-crypto makes of a random message for random recipients', () => {
+    const keys = Array.from({ length: 8 }, () => crypto.generateKeys().publicKey);
+    fc.assert(
+      fc.property(
+        fc.string(),
+        fc.subarray(keys, { minLength: 1 }),
+        fc.boolean(),
+        (message, recipients, padded) => {
+          const envelope = crypto.signAndEncrypt(message, alice.privateKey, recipients, padded);
+          return refusal(base64(envelope)) === undefined;
+        },
+      ),
+    );
+  });
+});
+
+describe('the deprecated encrypt()', () => {
+  const legacy = { allowLegacyEncrypt: true };
+  const encrypt = () => crypto.signThenEncrypt('hello', alice.privateKey, bob.publicKey);
+
+  test('is refused by name', () => {
+    expect(refusal(base64(encrypt()))).toBe('made by the deprecated encrypt()');
+  });
+
+  test.each([KeyPairType.ED25519, KeyPairType.SECP256R1, KeyPairType.CURVE25519_ROUND5_ED25519_FALCON])(
+    'is accepted where the policy allows it: %s',
+    (type) => {
+      const { privateKey } = crypto.generateKeys(type);
+      expect(
+        refusal(base64(crypto.signThenEncrypt('hello', privateKey, bob.publicKey)), legacy),
+      ).toBeUndefined();
+    },
+  );
+
+  test('is no licence for other custom parameters, or for other values in its own', () => {
+    const bytes = Buffer.from(encrypt());
+    const renamed = Buffer.from(bytes);
+    renamed.write('VIRGIL-DATA-SIGNATURX', bytes.indexOf('VIRGIL-DATA-SIGNATURE'));
+    expect(refusal(base64(renamed), legacy)).toBe('custom parameters, which anyone can read');
+    const twice = Buffer.from(bytes);
+    twice.write('VIRGIL-DATA-SIGNER-ID', bytes.indexOf('VIRGIL-DATA-SIGNATURE'));
+    expect(refusal(base64(twice), legacy)).toBe('custom parameters, which anyone can read');
+    const written = Buffer.from(bytes);
+    written.write(text(80), bytes.indexOf('VIRGIL-DATA-SIGNATURE') + 25);
+    expect(refusal(base64(written), legacy)).toBe('not an E3Kit envelope');
+  });
+});
+
+describe('refuses what is not ciphertext', () => {
+  test.each([
+    ['nothing', '', 'not base64'],
+    ['plain text', 'Hello, Bob!', 'not base64'],
+    ['plain text that starts like an envelope', 'MIICv, that is what I said', 'not base64'],
+    ['JSON', '{"text":"hello"}', 'not base64'],
+    ['base64 of plain text', base64(Buffer.from(text(300))), 'not an E3Kit envelope'],
+    [
+      'base64 of text that starts like an envelope',
+      base64(Buffer.from(`0${text(300)}`)),
+      'not an E3Kit envelope',
+    ],
+    ['random base64', base64(Buffer.alloc(300, 7)), 'not an E3Kit envelope'],
+    ['a PGP message', '-----BEGIN PGP MESSAGE-----\n\nhQEMA7c=\n-----END PGP MESSAGE-----', 'not base64'],
+    [
+      'base64 of a PGP packet',
+      base64(Buffer.from(`85010c03${'5a'.repeat(260)}`, 'hex')),
+      'not an E3Kit envelope',
+    ],
+    ['a JWE', 'eyJhbGciOiJSU0EtT0FFUCJ9.OKOawDo13gRp2ojaHV7LFpZcgV7T6DVZKTyKOMTYUmKo', 'not base64'],
+  ])('%s', (_name, payload, reason) => {
+    expect(refusal(payload)).toBe(reason);
+  });
+
+  test('base64 that is not canonical: URL-safe, unpadded, broken into lines, with loose bits', () => {
+    const payload = base64(Buffer.from(authEncrypt('x'.repeat(600))));
+    const unpadded = ['x', 'xx', 'xxx']
+      .map((message) => base64(crypto.encrypt(message, bob.publicKey)))
+      .find((candidate) => candidate.endsWith('=')) as string;
+    for (const forged of [
+      payload.replace(/\+/g, '-').replace(/\//g, '_'),
+      `${payload.slice(0, 76)}\n${payload.slice(76)}`,
+      ` ${payload}`,
+      `${payload}\n`,
+      `${payload}hello`,
+      unpadded.replace(/=+$/, ''),
+      looseBits(unpadded),
+    ]) {
+      expect(refusal(forged)).toBe('not base64');
+    }
+  });
+
+  test('an envelope cut off anywhere', () => {
+    const bytes = Buffer.from(authEncrypt('hello'));
+    const { ciphertextOffset } = recogniseEnvelope(base64(bytes), strict);
+    for (let length = 0; length < ciphertextOffset + 16; length++) {
+      expect(refusal(base64(bytes.subarray(0, length)))).toBeDefined();
+    }
+    expect(refusal(base64(bytes.subarray(0, ciphertextOffset + 15)))).toBe('no ciphertext behind the header');
+  });
+
+  test('no recipients', () => {
+    const bytes = Buffer.from(crypto.encrypt('hello', bob.publicKey));
+    const recipients = bytes.indexOf(Buffer.from('020102', 'hex'), 20) + 3; // the SET behind CMS version 2
+    expect(bytes[recipients]).toBe(0x31);
+    expect(refusal(base64(withoutRecipients(bytes, recipients)))).toBe('no recipients');
+  });
+
+  test.each([16, 31, 32, 200, 5000])('an envelope header glued onto %i bytes of text', (length) => {
+    const bytes = Buffer.from(crypto.encrypt('hello', bob.publicKey));
+    const header = bytes.subarray(0, recogniseEnvelope(base64(bytes), strict).ciphertextOffset);
+    for (const disguise of [
+      Buffer.from(text(length)),
+      Buffer.from(`${text(length - 2)}\r\n`),
+      Buffer.from(text(length), 'utf16le'),
+      Buffer.from(text(length), 'utf16le').swap16(),
+    ]) {
+      expect(refusal(base64(Buffer.concat([header, disguise])))).toBe('readable text in disguise');
+    }
+  });
+
+  test('text hidden among random bytes, at any offset', () => {
+    const header = Buffer.from(crypto.encrypt('', bob.publicKey)).subarray(0, -16);
+    for (const hidden of [Buffer.from(text(32)), Buffer.from(text(16), 'utf16le')]) {
+      for (let before = 0; before < 70; before++) {
+        const disguise = [header, Buffer.alloc(before, 0xee), hidden, Buffer.alloc(40, 0xee)];
+        expect(refusal(base64(Buffer.concat(disguise)))).toBe('readable text in disguise');
+      }
+    }
+  });
+
+  test('text in the place of an encrypted key', () => {
+    const bytes = Buffer.from(authEncrypt('hello'));
+    bytes.write(text(40), bytes.indexOf(bob.publicKey.identifier) + 40);
+    expect(refusal(base64(bytes))).toBe('readable text in disguise');
+  });
+
+  test('a group ticket in place of a group message, whole or beside one', () => {
+    const group = crypto.generateGroupSession(groupId);
+    const reason = 'a group ticket, which holds the key of the group';
+    const [ticket] = group.export() as [Buffer];
+    expect(refusal(base64(ticket))).toBe(reason);
+    const message = Buffer.from(group.encrypt('hello', alice.privateKey));
+    const both = Buffer.concat([ticket, message.subarray(2)]);
+    expect(refusal(base64(both))).toBe(reason);
+  });
+
+  test('a group message with a field twice, a field more, or text for its ciphertext', () => {
+    const group = crypto.generateGroupSession(groupId);
+    const message = Buffer.from(group.encrypt('hello', alice.privateKey));
+    const field = message.subarray(2);
+    const unknown = Buffer.from([0x22, 5, ...Buffer.from('hello')]);
+    expect(refusal(base64(Buffer.concat([message, field])))).toBe('not an E3Kit envelope');
+    expect(refusal(base64(Buffer.concat([message, unknown])))).toBe('not an E3Kit envelope');
+    expect(refusal(base64(Buffer.concat([message.subarray(0, 2), unknown, field])))).toBe(
+      'not an E3Kit envelope',
+    );
+    const { ciphertextOffset } = recogniseEnvelope(base64(message), strict);
+    const disguised = Buffer.from(message);
+    disguised.write(text(message.length - ciphertextOffset), ciphertextOffset);
+    expect(refusal(base64(disguised))).toBe('readable text in disguise');
+  });
+
+  test('a header with any bit of its structure flipped', () => {
+    const bytes = Buffer.from(crypto.encrypt('hello', bob.publicKey));
+    const { ciphertextOffset } = recogniseEnvelope(base64(bytes), strict);
+    const keyId = bytes.indexOf(bob.publicKey.identifier);
+    const encryptedKey = bytes.indexOf(Buffer.from('0481e2', 'hex')) + 3;
+    const nonce = ciphertextOffset - 12;
+    // Random bytes may be any bytes; so may the version be 0 to 3, a recipient's be 0 or 2, and Ed25519 be X25519.
+    const isFree = (i: number) =>
+      (i >= keyId && i < keyId + 8) || (i >= encryptedKey && i < encryptedKey + 226) || i >= nonce;
+    const harmless: string[] = [];
+    for (let i = 0; i < ciphertextOffset; i++) {
+      if (isFree(i)) continue;
+      for (let bit = 0; bit < 8; bit++) {
+        const flipped = Buffer.from(bytes);
+        flipped[i] = (flipped[i] as number) ^ (1 << bit);
+        if (refusal(base64(flipped)) === undefined) harmless.push(`${i}:${bytes[i]}^${1 << bit}`);
+      }
+    }
+    expect(harmless).toEqual(['6:0^1', '6:0^2', `${keyId - 5}:2^2`]);
+  });
+
+  test('every text: nothing but its own error is thrown, and no text is taken for an envelope', () => {
+    const start = fc.constantFrom('', 'MII', 'MA', 'CAAa', base64(authEncryptHeader()));
+    fc.assert(
+      fc.property(start, fc.oneof(fc.string({ unit: 'grapheme' }), fc.base64String()), (prefix, payload) => {
+        return refusal(prefix + payload) !== undefined;
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  test('every run of random bytes', () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom('30', '0800', '30820110020100'),
+        fc.uint8Array({ maxLength: 600 }),
+        (start, tail) => {
+          return refusal(base64(Buffer.concat([Buffer.from(start, 'hex'), tail]))) !== undefined;
+        },
+      ),
+      { numRuns: 2000 },
+    );
+  });
+
+  function authEncryptHeader(): Buffer {
+    const bytes = Buffer.from(authEncrypt('hello'));
+    return bytes.subarray(0, recogniseEnvelope(base64(bytes), strict).ciphertextOffset);
+  }
+});
+
+test('random ciphertext is never taken for text', () => {
+  const header = Buffer.from(crypto.encrypt('', bob.publicKey)).subarray(0, -16);
+  expect(refusal(base64(Buffer.concat([header, randomBytes(5_000_000)])))).toBeUndefined();
+});
+
+/** The same bytes in another spelling: the bits that padding leaves unused are not zero. */
+function looseBits(payload: string): string {
+  const last = payload.replace(/=+$/, '').length - 1;
+  const spelling = `${payload.slice(0, last)}${String.fromCharCode(payload.charCodeAt(last) + 1)}${payload.slice(last + 1)}`;
+  if (!Buffer.from(spelling, 'base64').equals(Buffer.from(payload, 'base64'))) throw new Error('other bytes');
+  return spelling;
+}
+
+/** Empties the SET of recipients at `set` and shortens the lengths of all that contain it. */
+function withoutRecipients(bytes: Buffer, set: number): Buffer {
+  const { ciphertextOffset } = recogniseEnvelope(base64(bytes), strict);
+  const long = (bytes[set + 1] as number) > 0x7f ? (bytes[set + 1] as number) & 0x7f : 0;
+  const length = long ? bytes.readUIntBE(set + 2, long) : (bytes[set + 1] as number);
+  const encryptedContentInfo = bytes.subarray(set + 2 + long + length, ciphertextOffset);
+  const sequence = (tag: number, ...content: Uint8Array[]) => {
+    const joined = Buffer.concat(content);
+    return Buffer.concat([
+      Buffer.from(joined.length > 0x7f ? [tag, 0x81, joined.length] : [tag, joined.length]),
+      joined,
+    ]);
+  };
+  const version = Buffer.from('020102', 'hex');
+  const envelopedData = sequence(0x30, version, Buffer.from('3100', 'hex'), encryptedContentInfo);
+  const oid = Buffer.from('06092a864886f70d010703', 'hex');
+  const header = sequence(
+    0x30,
+    Buffer.from('020100', 'hex'),
+    sequence(0x30, oid, sequence(0xa0, envelopedData)),
+  );
+  return Buffer.concat([header, bytes.subarray(ciphertextOffset)]);
+}
