@@ -1,0 +1,51 @@
+// A Parse Server with its default log levels, on PGlite, in a process of its own: it does not run inside Jest.
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import express from 'express';
+import { openDatabase } from '../../scripts/local/database';
+import type { ChildSettings } from './parse-server';
+
+const settings = JSON.parse(process.argv[2] as string) as ChildSettings;
+const { ParseServer, ParseGraphQLServer } = require(settings.parseServerModule);
+
+async function main(): Promise<void> {
+  const app = express();
+  const server = createServer(app);
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const database = await openDatabase(join(settings.folder, 'data'), { DATABASE: 'postgres' }, () => {});
+
+  // Parse Server 5 starts by itself and calls back; later ones wait for start().
+  let started = () => {};
+  const isStarted = new Promise<void>((done) => {
+    started = done;
+  });
+  const parseServer = new ParseServer({
+    databaseURI: database.uri,
+    logsFolder: join(settings.folder, 'logs'),
+    serverURL: `${url}/parse`,
+    serverStartComplete: () => started(),
+    ...settings.parseOptions,
+  });
+  await (parseServer.start ? parseServer.start() : isStarted);
+  app.use('/parse', parseServer.app);
+  new ParseGraphQLServer(parseServer, { graphQLPath: '/graphql' }).applyGraphQL(app);
+
+  process.on('message', async ({ id, environment, sql }) => {
+    if (environment) {
+      for (const [name, value] of Object.entries<string | null>(environment)) {
+        if (value === null) delete process.env[name];
+        else process.env[name] = value;
+      }
+    }
+    const rows = sql ? await parseServer.config.databaseController.adapter._client.any(sql) : null;
+    process.send?.({ id, rows });
+  });
+  process.send?.({ url });
+}
+
+main().catch((error) => {
+  console.error(error);
+  process.exit(1);
+});

@@ -1,0 +1,137 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { bundle, projectRoot } from '../../scripts/bundle';
+
+export interface TestServerOptions {
+  /** In place of the project's back4app.json. */
+  policy?: object;
+  /** Cloud Code of an app that requires the bundle as `./e2ee`. Default: the bundle alone. */
+  cloudCode?: string;
+  /** Of the server's process. `null` unsets a variable. */
+  environment?: Record<string, string | null>;
+  /** More options of Parse Server, on top of its defaults. */
+  parseOptions?: object;
+}
+
+export interface ChildSettings {
+  folder: string;
+  parseServerModule: string;
+  parseOptions: object;
+}
+
+export interface TestServer {
+  /** Of the REST API. */
+  url: string;
+  graphQLUrl: string;
+  appId: string;
+  masterKey: string;
+  /** All that the server has printed or written to its log files. */
+  logged(): string;
+  /** Every row of every table, as the database holds them. */
+  stored(): Promise<string>;
+  /** Runs SQL past Parse Server. */
+  sql(sql: string): Promise<Record<string, unknown>[]>;
+  setEnvironment(environment: Record<string, string | null>): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** Boots a Parse Server with the bundle, whose log levels are Parse Server's defaults. */
+export async function startParseServer(options: TestServerOptions = {}): Promise<TestServer> {
+  const folder = mkdtempSync(join(tmpdir(), 'e2ee-test-'));
+  const policyFile = join(folder, 'back4app.json');
+  if (options.policy) writeFileSync(policyFile, JSON.stringify(options.policy));
+  await bundle({ outfile: join(folder, 'e2ee.js'), ...(options.policy && { policyFile }) });
+  writeFileSync(join(folder, 'main.js'), options.cloudCode ?? "require('./e2ee');");
+
+  const appId = 'test-app';
+  const masterKey = 'test-master-key';
+  const settings: ChildSettings = {
+    folder,
+    // `npm run test:oldest` runs these tests on the oldest Parse Server that the bundle supports.
+    parseServerModule: process.env.PARSE_SERVER_MODULE ?? 'parse-server',
+    parseOptions: {
+      appId,
+      masterKey,
+      cloud: join(folder, 'main.js'),
+      allowClientClassCreation: true,
+      ...options.parseOptions,
+    },
+  };
+  const environment: NodeJS.ProcessEnv = { ...process.env };
+  // Parse Server takes an environment that says so for its own tests', and keeps quiet in it.
+  delete environment.NODE_ENV;
+  delete environment.TESTING;
+  for (const [name, value] of Object.entries(options.environment ?? {})) {
+    if (value === null) delete environment[name];
+    else environment[name] = value;
+  }
+  const child = fork(join(__dirname, 'parse-server-child.ts'), [JSON.stringify(settings)], {
+    cwd: projectRoot,
+    execArgv: ['--require', 'tsx/cjs'],
+    env: environment,
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  });
+  let printed = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (chunk: string) => {
+      printed += chunk;
+    });
+  }
+  const logged = () => {
+    const logs = join(folder, 'logs');
+    return (
+      printed +
+      readdirSync(logs)
+        .map((file) => readFileSync(join(logs, file), 'utf8'))
+        .join('')
+    );
+  };
+  const { url } = await new Promise<{ url: string }>((done, fail) => {
+    child.once('message', (message) => done(message as { url: string }));
+    child.once('exit', (code) => fail(new Error(`Parse Server exited with ${code}:\n${printed}`)));
+  });
+  const ask = asker(child);
+  const sql = async (query: string) => (await ask({ sql: query })).rows;
+
+  return {
+    url: `${url}/parse`,
+    graphQLUrl: `${url}/graphql`,
+    appId,
+    masterKey,
+    logged,
+    sql,
+    async stored() {
+      const tables = await sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'");
+      const dump: unknown[] = [];
+      for (const { tablename } of tables) dump.push(await sql(`SELECT * FROM "${tablename}"`));
+      return JSON.stringify(dump);
+    },
+    async setEnvironment(changes) {
+      await ask({ environment: changes });
+    },
+    async stop() {
+      const exited = new Promise((done) => child.once('exit', done));
+      child.kill('SIGKILL');
+      await exited;
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function asker(child: ChildProcess): (question: object) => Promise<{ rows: Record<string, unknown>[] }> {
+  let lastId = 0;
+  return (question) =>
+    new Promise((done) => {
+      const id = ++lastId;
+      const listen = (message: unknown) => {
+        const answer = message as { id: number; rows: Record<string, unknown>[] };
+        if (answer.id !== id) return;
+        child.off('message', listen);
+        done(answer);
+      };
+      child.on('message', listen);
+      child.send({ id, ...question });
+    });
+}
