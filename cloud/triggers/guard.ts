@@ -100,7 +100,7 @@ function whyNotEnvelope(value: unknown, policy: ClassPolicy): string | undefined
 }
 
 function notPlain({ object, policy, written }: Save): Fault | undefined {
-  const field = policy.plain.find((key) => written.includes(key) && !isPlain(object.get(key), policy));
+  const field = policy.plain.find((key) => written.includes(key) && !isPlain(object, key, policy));
   if (field === undefined) return;
   return [
     Parse.Error.VALIDATION_ERROR,
@@ -109,9 +109,12 @@ function notPlain({ object, policy, written }: Save): Fault | undefined {
   ];
 }
 
-function isPlain(value: unknown, policy: ClassPolicy): boolean {
+function isPlain(object: Parse.Object, field: string, policy: ClassPolicy): boolean {
+  const value: unknown = object.get(field);
   const isShort = (text = '') => Buffer.byteLength(text) <= policy.maxPlainBytes;
-  if (value === undefined || value === null) return true;
+  // An operation on relations leaves no value either, and stores an object.
+  if (value === undefined) return object.op(field)?.toJSON().__op === 'Delete';
+  if (value === null) return true;
   if (typeof value === 'string') return isShort(value);
   if (value instanceof Date) return !Number.isNaN(value.getTime());
   if (value instanceof Parse.Object) return isShort(value.id) && isShort(value.className);

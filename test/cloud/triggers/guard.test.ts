@@ -1,0 +1,566 @@
+import type { VirgilCrypto } from 'virgil-crypto';
+import { recogniseEnvelope } from '../../../cloud/envelope/recognise-envelope';
+import { envelopeMaker } from '../../support/envelopes';
+import { startParseServer, type TestServer } from '../../support/parse-server';
+import { type Answer, type Caller, restClient } from '../../support/rest';
+import { loadVirgilCrypto } from '../../support/virgil-crypto';
+
+type User = Awaited<ReturnType<ReturnType<typeof restClient>['signUp']>>;
+
+const FORBIDDEN = 119;
+const INVALID = 142;
+const TOO_LARGE = 116;
+const NO_SESSION = 209;
+
+// Every text that must leave no trace holds one of these words, in the clear or in base64 at any offset.
+const SECRET = 'Xylophone';
+const TRACES = [
+  SECRET,
+  ...[0, 1, 2].map((offset) => {
+    const encoded = Buffer.from(' '.repeat(offset) + SECRET).toString('base64');
+    return encoded.slice(offset && offset + 1, 11);
+  }),
+];
+
+const policy = {
+  virgil: { tokenTtlSeconds: 1200 },
+  classes: {
+    Message: {
+      encrypted: ['body'],
+      plain: ['senderId', 'threadId', 'timestamp', 'count', 'seen', 'sentAt', 'thread'],
+      sender: 'senderId',
+      maxPayloadBytes: 20_000,
+    },
+    Note: { encrypted: ['body', 'title'], plain: ['tag'], allowLegacyEncrypt: true },
+  },
+};
+
+// A Cloud Function of the app that saves what it is given, as its caller or with the master key.
+const cloudCode = `
+  require('./e2ee');
+  Parse.Cloud.define('save', async ({ params, user }) => {
+    const message = new Parse.Object('Message');
+    if (params.objectId) message.id = params.objectId;
+    const options = params.master ? { useMasterKey: true } : { sessionToken: user.getSessionToken() };
+    await message.save(JSON.parse(params.fields), options);
+    return message.id;
+  });
+  Parse.Cloud.define('findMessages', () => new Parse.Query('Message').select('threadId').find({ useMasterKey: true }));
+`;
+
+let server: TestServer;
+let rest: ReturnType<typeof restClient>;
+let crypto: VirgilCrypto;
+let envelope: ReturnType<typeof envelopeMaker>;
+let alice: User;
+let bob: User;
+
+beforeAll(async () => {
+  crypto = await loadVirgilCrypto();
+  envelope = envelopeMaker(crypto);
+  server = await startParseServer({ policy, cloudCode });
+  rest = restClient(server);
+  alice = await rest.signUp();
+  bob = await rest.signUp();
+  await send(); // makes the class and its columns
+});
+afterAll(() => server?.stop());
+
+const acl = (...ids: string[]) => Object.fromEntries(ids.map((id) => [id, { read: true, write: true }]));
+
+const save = (fields: object, caller: Caller = alice): Promise<Answer> =>
+  rest.call('POST', '/classes/Message', { body: envelope(), senderId: alice.id, ...fields }, caller);
+
+const update = (id: string, fields: object, caller: Caller = alice): Promise<Answer> =>
+  rest.call('PUT', `/classes/Message/${id}`, fields, caller);
+
+const read = async (id: string, className = 'Message') =>
+  (await rest.call('GET', `/classes/${className}/${id}`, undefined, { master: true })).body;
+
+/** Saves a good message, which both may write. */
+async function send(fields: object = {}): Promise<string> {
+  const { status, body } = await save({ ACL: acl(alice.id, bob.id), threadId: 'a thread', ...fields });
+  expect([status, body]).toEqual([201, body]);
+  return body.objectId;
+}
+
+function expectError(answer: Answer, code: number, message: RegExp | string = ''): void {
+  expect(answer.body).toEqual({ code, error: expect.stringMatching(message) });
+  for (const trace of TRACES) expect(answer.body.error).not.toContain(trace);
+}
+
+describe('what is not ciphertext is refused', () => {
+  const base64 = (text: string) => Buffer.from(text).toString('base64');
+  const long = `${SECRET} is what I said to you. `.repeat(20);
+  const header = () => {
+    const bytes = Buffer.from(envelope(), 'base64');
+    const { ciphertextOffset } = recogniseEnvelope(bytes.toString('base64'), { allowLegacyEncrypt: false });
+    return bytes.subarray(0, ciphertextOffset);
+  };
+  const forgeries: [name: string, make: () => unknown][] = [
+    ['plain text', () => long],
+    ['base64 of text', () => base64(long)],
+    ['JSON', () => JSON.stringify({ text: long })],
+    ['an empty string', () => ''],
+    ['a number', () => 42],
+    ['true', () => true],
+    ['null', () => null],
+    ['an array', () => [SECRET]],
+    ['an object', () => ({ text: SECRET })],
+    ['a File', () => ({ __type: 'File', name: `${SECRET}.txt`, url: `http://127.0.0.1/${SECRET}` })],
+    ['a PGP message', () => `-----BEGIN PGP MESSAGE-----\n\n${base64(long)}\n-----END PGP MESSAGE-----`],
+    [
+      'a JWE',
+      () =>
+        `eyJhbGciOiJSU0EtT0FFUCJ9.${base64(SECRET)}.48V1_ALb6US04U3b.5eym8TW_c8SuK0ltJ3rpYIzOeDQz7TALvtu6UG9o`,
+    ],
+    ['random base64', () => Buffer.alloc(400, 0xa7).toString('base64')],
+    ['a truncated header', () => header().subarray(0, 100).toString('base64')],
+    [
+      'a header with a bit flipped',
+      () => {
+        const bytes = Buffer.from(envelope(), 'base64');
+        bytes[5] = (bytes[5] as number) ^ 8;
+        return bytes.toString('base64');
+      },
+    ],
+    ['a header with text behind it', () => Buffer.concat([header(), Buffer.from(long)]).toString('base64')],
+    [
+      'a header with UTF-16 text behind it',
+      () => Buffer.concat([header(), Buffer.from(long, 'utf16le')]).toString('base64'),
+    ],
+    ['an envelope with text behind it', () => envelope() + base64(long)],
+    ['text in the custom parameters of an envelope', () => withCustomParameter(long)],
+    [
+      'a group ticket',
+      () => crypto.generateGroupSession(`the ${SECRET} group`).export()[0]?.toString('base64'),
+    ],
+    [
+      'what the deprecated encrypt() makes',
+      () => {
+        const { privateKey, publicKey } = crypto.generateKeys();
+        return crypto.signThenEncrypt(SECRET, privateKey, publicKey).toString('base64');
+      },
+    ],
+  ];
+
+  test.each(forgeries)('%s: on create, by its sender and with the master key', async (_name, make) => {
+    const body = make();
+    for (const caller of [alice, { master: true }]) {
+      expectError(await save({ body }, caller), INVALID, /Message\.body is refused: /);
+    }
+  });
+
+  test.each(forgeries)('%s: on update, in a batch, from a Cloud Function', async (_name, make) => {
+    const body = make();
+    const id = await send();
+    const before = (await read(id)).body;
+    for (const caller of [alice, { master: true }]) {
+      expectError(await update(id, { body }, caller), INVALID);
+    }
+    const fields = { body, senderId: alice.id };
+    const batch = await rest.call(
+      'POST',
+      '/batch',
+      {
+        requests: [
+          { method: 'POST', path: '/parse/classes/Message', body: fields },
+          { method: 'PUT', path: `/parse/classes/Message/${id}`, body: { body } },
+        ],
+      },
+      alice,
+    );
+    for (const { error } of batch.body) expect(error.code).toBe(INVALID);
+    // The app's own function has its parameters logged by Parse Server; only its text is out of our reach.
+    if (!TRACES.some((trace) => JSON.stringify(body ?? '').includes(trace))) {
+      for (const master of [false, true]) {
+        expectError(await rest.run('save', { fields: JSON.stringify(fields), master }, alice), INVALID);
+      }
+    }
+    expect((await read(id)).body).toBe(before);
+  });
+
+  test('through GraphQL: create and update', async () => {
+    const id = await send();
+    const mutate = async (query: string, variables: object) => {
+      const response = await fetch(server.graphQLUrl, {
+        method: 'POST',
+        headers: {
+          'Content-Type': 'application/json',
+          'X-Parse-Application-Id': server.appId,
+          'X-Parse-Session-Token': alice.sessionToken,
+        },
+        body: JSON.stringify({ query, variables }),
+      });
+      return (await response.json()) as { data?: unknown; errors?: { extensions: { code: number } }[] };
+    };
+    const create = `mutation ($body: String!, $senderId: String!) {
+      createMessage(input: { fields: { body: $body, senderId: $senderId } }) { message { objectId } } }`;
+    const change = `mutation ($id: ID!, $body: String!) {
+      updateMessage(input: { id: $id, fields: { body: $body } }) { message { objectId } } }`;
+    for (const body of [long, base64(long)]) {
+      const refused = await mutate(create, { body, senderId: alice.id });
+      expect(refused.errors?.[0]?.extensions.code).toBe(INVALID);
+      expect((await mutate(change, { id, body })).errors?.[0]?.extensions.code).toBe(INVALID);
+    }
+    expect((await mutate(create, { body: envelope(), senderId: alice.id })).errors).toBeUndefined();
+  });
+
+  test('by operations: Delete, SetOnInsert, Add, AddUnique, Remove, Increment, AddRelation, Batch', async () => {
+    const id = await send();
+    const before = (await read(id)).body;
+    const pointer = { __type: 'Pointer', className: 'Message', objectId: id };
+    for (const body of [
+      { __op: 'Delete' },
+      { __op: 'SetOnInsert', amount: SECRET },
+      { __op: 'Add', objects: [SECRET] },
+      { __op: 'AddUnique', objects: [SECRET] },
+      { __op: 'Remove', objects: [SECRET] },
+      { __op: 'Increment', amount: 1 },
+      { __op: 'AddRelation', objects: [pointer] },
+      { __op: 'Batch', ops: [{ __op: 'AddRelation', objects: [pointer] }] },
+      { __op: 'Nonsense', amount: SECRET },
+    ]) {
+      expect((await save({ body })).status).toBeGreaterThanOrEqual(400);
+      expect((await update(id, { body })).status).toBeGreaterThanOrEqual(400);
+    }
+    for (const body of [{ __op: 'Delete' }, null]) {
+      expectError(await update(id, { body }), INVALID, /missing/);
+      expectError(await update(id, { body }, { master: true }), INVALID, /missing/);
+      expectError(await save({ body }), INVALID, /missing/);
+    }
+    expect((await read(id)).body).toBe(before);
+  });
+
+  test('by dotted keys and keys that Parse Server keeps to itself', async () => {
+    const id = await send();
+    for (const fields of [
+      { 'body.text': SECRET },
+      { 'threadId.text': SECRET },
+      { _hashed_password: SECRET },
+      { _rperm: ['*'], _wperm: ['*'] },
+      { _email_verify_token: SECRET },
+      { __proto__x: SECRET },
+    ]) {
+      const created = await save(fields);
+      const updated = await update(id, fields);
+      for (const { status, body } of [created, updated]) {
+        // Refused, or saved without them.
+        if (status < 400 && body.objectId)
+          expect(JSON.stringify(await read(body.objectId))).not.toContain(SECRET);
+      }
+    }
+    expect(JSON.stringify(await read(id))).not.toContain(SECRET);
+    const [row] = await server.sql(`SELECT _rperm, _wperm FROM "Message" WHERE "objectId" = '${id}'`);
+    expect(JSON.stringify(row)).not.toContain('*');
+  });
+
+  test('a missing encrypted field on create', async () => {
+    const { body } = await rest.call('POST', '/classes/Message', { senderId: alice.id }, alice);
+    expect(body).toEqual({
+      code: INVALID,
+      error: expect.stringContaining('Message.body is refused: missing'),
+    });
+  });
+
+  test('says why, and what to do', async () => {
+    expectError(
+      await save({ body: long }),
+      INVALID,
+      /Message\.body is refused: not base64\. Encrypt it with E3Kit/,
+    );
+  });
+
+  test('a payload over maxPayloadBytes, before it is looked at', async () => {
+    expectError(await save({ body: SECRET.repeat(3000) }), TOO_LARGE, /Message\.body is over 20000 bytes/);
+    expectError(await save({ body: envelope('x'.repeat(16_000)) }), TOO_LARGE);
+    expectError(await save({ body: 'é'.repeat(10_001) }), TOO_LARGE); // bytes, not characters
+    await send({ body: envelope('x'.repeat(12_000)) });
+  });
+
+  test('allowLegacyEncrypt lets through what the deprecated encrypt() makes, where the policy says so', async () => {
+    const { privateKey, publicKey } = crypto.generateKeys();
+    const legacy = crypto.signThenEncrypt('hello', privateKey, publicKey).toString('base64');
+    const { status } = await rest.call('POST', '/classes/Note', { body: legacy, title: legacy }, alice);
+    expect(status).toBe(201);
+  });
+
+  test('every encrypted field of a class counts', async () => {
+    const fields = { body: envelope(), title: long };
+    expectError(await rest.call('POST', '/classes/Note', fields, alice), INVALID, /Note\.title/);
+  });
+
+  /** An envelope that decrypts, and carries a text in the clear. */
+  function withCustomParameter(text: string): string {
+    const sequence = (tag: number, ...content: Uint8Array[]) => {
+      const bytes = Buffer.concat(content);
+      return Buffer.concat([Buffer.from([tag, 0x82, bytes.length >> 8, bytes.length & 0xff]), bytes]);
+    };
+    const bytes = Buffer.from(crypto.encrypt('hello', crypto.generateKeys().publicKey));
+    const headerLength = bytes.readUInt16BE(2) + 4;
+    const parameter = sequence(
+      0x30,
+      sequence(0x0c, Buffer.from('note')),
+      sequence(0xa1, sequence(0x0c, Buffer.from(text))),
+    );
+    const customised = sequence(
+      0x30,
+      bytes.subarray(4, headerLength),
+      sequence(0xa0, sequence(0x31, parameter)),
+    );
+    return Buffer.concat([customised, bytes.subarray(headerLength)]).toString('base64');
+  }
+});
+
+describe('plain fields', () => {
+  test('hold a short string, a number, a boolean, a Date, a Pointer, or nothing', async () => {
+    const id = await send({
+      threadId: 'x'.repeat(256),
+      count: 1,
+      seen: false,
+      sentAt: { __type: 'Date', iso: '2026-01-01T00:00:00.000Z' },
+      thread: { __type: 'Pointer', className: 'Thread', objectId: 'abc' },
+    });
+    for (const fields of [
+      { count: { __op: 'Increment', amount: 2 } },
+      { seen: null },
+      { threadId: { __op: 'Delete' } },
+    ]) {
+      expect((await update(id, fields)).status).toBe(200);
+    }
+    expect(await read(id)).toMatchObject({ count: 3 });
+  });
+
+  test.each([
+    ['a string of 257 bytes', { threadId: SECRET.padEnd(257) }],
+    ['a string of 256 characters and more bytes', { threadId: 'é'.repeat(129) }],
+    ['an object', { extra: { text: SECRET } }],
+    ['a list', { extra: [SECRET] }],
+    ['a list, by AddUnique', { extra: { __op: 'AddUnique', objects: [SECRET] } }],
+    ['a File', { extra: { __type: 'File', name: `${SECRET}.txt` } }],
+    ['a GeoPoint', { extra: { __type: 'GeoPoint', latitude: 1, longitude: 2 } }],
+    [
+      'a relation',
+      { extra: { __op: 'AddRelation', objects: [{ __type: 'Pointer', className: 'T', objectId: 'x' }] } },
+    ],
+    ['an empty relation', { extra: { __op: 'AddRelation', objects: [] } }],
+    [
+      'a Pointer whose ID is a text',
+      { thread: { __type: 'Pointer', className: 'Thread', objectId: SECRET.repeat(40) } },
+    ],
+    [
+      'a Pointer whose class is a text',
+      { extra: { __type: 'Pointer', className: SECRET.repeat(40), objectId: 'x' } },
+    ],
+    ['bytes', { extra: { __type: 'Bytes', base64: Buffer.from(SECRET).toString('base64') } }],
+  ])('refuse %s', async (_name, fields) => {
+    // `extra` stands for a plain field without a column yet, which would take any type.
+    const renamed = JSON.parse(JSON.stringify(fields).replace('"extra"', '"timestamp"'));
+    await server.sql('ALTER TABLE "Message" DROP COLUMN IF EXISTS "timestamp"');
+    expectError(await save(renamed), INVALID);
+    const id = await send();
+    for (const caller of [alice, { master: true }]) expectError(await update(id, renamed, caller), INVALID);
+  });
+
+  test('a field that the policy does not name is refused by its name', async () => {
+    for (const caller of [alice, { master: true }]) {
+      expectError(await save({ preview: SECRET }, caller), INVALID, /Message\.preview is not in the policy/);
+    }
+    expectError(await update(await send(), { preview: SECRET }), INVALID, /Message\.preview/);
+  });
+});
+
+describe('the sender', () => {
+  test('nobody at all: 209', async () => {
+    expectError(await save({}, {}), NO_SESSION);
+    expectError(await update(await send(), { threadId: 'x' }, {}), 101); // the ACL, before any trigger
+  });
+
+  test('is the caller on create', async () => {
+    expectError(await save({ senderId: bob.id }), FORBIDDEN, /Message\.senderId/);
+    expectError(await save({ senderId: undefined }), FORBIDDEN);
+    expectError(await save({ senderId: { __op: 'Delete' } }), FORBIDDEN);
+    expectError(await save({ senderId: null }), FORBIDDEN);
+  });
+
+  test('may be named by the master key, and must be', async () => {
+    expect((await save({ senderId: bob.id }, { master: true })).status).toBe(201);
+    expectError(await save({ senderId: undefined }, { master: true }), FORBIDDEN);
+    expectError(await save({ senderId: '' }, { master: true }), FORBIDDEN);
+  });
+
+  test('never changes, not even by the master key', async () => {
+    const id = await send();
+    for (const senderId of [bob.id, null, { __op: 'Delete' }]) {
+      for (const caller of [alice, bob, { master: true }]) {
+        expectError(await update(id, { senderId }, caller), FORBIDDEN, /cannot change/);
+      }
+    }
+    expect((await update(id, { senderId: alice.id, threadId: 'resent' })).status).toBe(200);
+    expect((await read(id)).senderId).toBe(alice.id);
+  });
+
+  test('alone, or the master key, may replace the ciphertext; others with write access may not', async () => {
+    const id = await send();
+    const before = (await read(id)).body;
+    expectError(await update(id, { body: envelope('forged') }, bob), FORBIDDEN, /Only its sender/);
+    expectError(await update(id, { body: before }, bob), FORBIDDEN); // resent unchanged
+    expectError(await update(id, { body: envelope(), senderId: bob.id }, bob), FORBIDDEN);
+    expect((await read(id)).body).toBe(before);
+    expect((await update(id, { seen: true }, bob)).status).toBe(200);
+    for (const caller of [alice, { master: true }]) {
+      expect((await update(id, { body: envelope('edited') }, caller)).status).toBe(200);
+    }
+  });
+
+  test('that the guard cannot see is nobody', async () => {
+    const id = await send();
+    const schema = (protectedFields: object) =>
+      rest.call(
+        'PUT',
+        '/schemas/Message',
+        {
+          classLevelPermissions: {
+            ...Object.fromEntries(
+              ['find', 'get', 'count', 'create', 'update', 'delete', 'addField'].map((key) => [
+                key,
+                { '*': true },
+              ]),
+            ),
+            protectedFields,
+          },
+        },
+        { master: true },
+      );
+    await schema({ '*': ['senderId'] });
+    try {
+      const before = (await read(id)).body;
+      expectError(await update(id, { body: envelope('forged') }, bob), FORBIDDEN);
+      expectError(await update(id, { senderId: bob.id, body: envelope('forged') }, bob), FORBIDDEN);
+      expect((await read(id)).body).toBe(before);
+    } finally {
+      await schema({ '*': [] });
+    }
+  });
+
+  test('of an old row that has none cannot be claimed', async () => {
+    const id = await send();
+    await server.sql(`UPDATE "Message" SET "senderId" = NULL WHERE "objectId" = '${id}'`);
+    expectError(await update(id, { senderId: bob.id }, bob), FORBIDDEN);
+    expectError(await update(id, { body: envelope() }, bob), FORBIDDEN);
+  });
+});
+
+describe('the ACL', () => {
+  const everybody = [{ '*': { read: true } }, { '*': { write: true } }, { '*': { read: true, write: true } }];
+
+  test.each(everybody)('may not let the public in: %j', async (open) => {
+    for (const caller of [alice, { master: true }]) {
+      expectError(await save({ ACL: { ...acl(alice.id), ...open } }, caller), FORBIDDEN, /ACL/);
+    }
+    const id = await send();
+    for (const caller of [alice, bob, { master: true }]) {
+      expectError(await update(id, { ACL: { ...acl(alice.id, bob.id), ...open } }, caller), FORBIDDEN, /ACL/);
+    }
+    expect((await read(id)).ACL).toEqual(acl(alice.id, bob.id));
+  });
+
+  test('may not be taken away', async () => {
+    const id = await send();
+    for (const caller of [alice, bob, { master: true }]) {
+      expectError(await update(id, { ACL: { __op: 'Delete' } }, caller), FORBIDDEN, /ACL/);
+    }
+    expect((await read(id)).ACL).toEqual(acl(alice.id, bob.id));
+  });
+
+  test('that is null or empty lets nobody in', async () => {
+    for (const ACL of [null, {}]) {
+      const { body } = await save({ ACL });
+      expect((await read(body.objectId)).ACL).toEqual({});
+      const id = await send();
+      await update(id, { ACL });
+      expect((await read(id)).ACL).toEqual({});
+    }
+  });
+
+  test('that is missing on create becomes the sender only', async () => {
+    for (const [fields, caller] of [
+      [{}, alice],
+      [{ ACL: { __op: 'Delete' } }, alice],
+      [{}, { master: true }],
+    ] as const) {
+      const { body } = await save(fields, caller);
+      expect((await read(body.objectId)).ACL).toEqual(acl(alice.id));
+    }
+  });
+
+  test('that is missing on create of a class without a sender becomes the caller only, or nobody', async () => {
+    const fields = () => ({ body: envelope(), title: envelope() });
+    const mine = await rest.call('POST', '/classes/Note', fields(), alice);
+    expect((await read(mine.body.objectId, 'Note')).ACL).toEqual(acl(alice.id));
+    for (const caller of [{ master: true }, {}]) {
+      const nobodys = await rest.call('POST', '/classes/Note', fields(), caller);
+      expect((await read(nobodys.body.objectId, 'Note')).ACL).toEqual({});
+    }
+  });
+
+  test('that is left out of an update stays as it is, even an old public one', async () => {
+    const id = await send();
+    expect((await update(id, { threadId: 'x' })).status).toBe(200);
+    expect((await read(id)).ACL).toEqual(acl(alice.id, bob.id));
+    await server.sql(`UPDATE "Message" SET _rperm = '{*}', _wperm = '{*}' WHERE "objectId" = '${id}'`);
+    expect((await update(id, { threadId: 'y' }, bob)).status).toBe(200);
+  });
+
+  test('of nonsense is refused', async () => {
+    for (const ACL of [SECRET, 5, [SECRET], { '*': { read: 'true' } }, { [SECRET]: { read: 1 } }]) {
+      const { status, body } = await save({ ACL });
+      if (status < 400) expect((await read(body.objectId)).ACL).toEqual(acl(alice.id));
+    }
+  });
+});
+
+test('the first error in the order of design.md is given', async () => {
+  const all = {
+    body: 'x'.repeat(30_000),
+    preview: 1,
+    threadId: 'x'.repeat(300),
+    senderId: bob.id,
+    ACL: { '*': { read: true } },
+  };
+  expectError(await save(all, {}), NO_SESSION);
+  expectError(await save(all), INVALID, /preview/);
+  expectError(await save({ ...all, preview: undefined }), TOO_LARGE);
+  expectError(await save({ ...all, preview: undefined, body: 'x' }), INVALID, /body/);
+  const good = { ...all, preview: undefined, body: envelope() };
+  expectError(await save(good), INVALID, /threadId/);
+  expectError(await save({ ...good, threadId: 'x' }), FORBIDDEN, /senderId/);
+  expectError(await save({ ...good, threadId: 'x', senderId: alice.id }), FORBIDDEN, /ACL/);
+});
+
+test('an old row with plain text lets its other fields be updated, takes no new plain text, and stays out of the log', async () => {
+  const id = await send();
+  const old = `${SECRET}-old`;
+  await server.sql(`UPDATE "Message" SET body = '${old}' WHERE "objectId" = '${id}'`);
+  expect((await update(id, { threadId: 'moved' })).status).toBe(200);
+  expectError(await update(id, { body: `${SECRET} again` }), INVALID);
+  expectError(await update(id, { body: old }), INVALID); // resent unchanged
+  expect((await read(id)).body).toBe(old);
+  expect((await update(id, { body: envelope() })).status).toBe(200);
+});
+
+test('a query made inside Cloud Code works', async () => {
+  expect((await rest.run('findMessages', {}, alice)).body.result.length).toBeGreaterThan(0);
+});
+
+// Last: it looks for what all tests above have left.
+test('of all plain text refused above, nothing is in the database or in a log with default levels', async () => {
+  const logged = server.logged();
+  expect(logged).toContain('beforeSave failed for Message'); // the refusals were logged
+  const stored = await server.stored();
+  expect(stored).toContain(alice.id);
+  for (const trace of TRACES) {
+    expect(logged).not.toContain(trace);
+    expect(stored).not.toContain(trace);
+  }
+});

@@ -1,0 +1,52 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { builtinModules } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const folder = mkdtempSync(join(tmpdir(), 'e2ee-build-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const build = (...args: string[]) =>
+  spawnSync(process.execPath, ['--require', 'tsx/cjs', 'scripts/build.ts', ...args], { encoding: 'utf8' });
+
+test('one self-contained CommonJS file, where --outfile says, of at most 200 KB', () => {
+  const outfile = join(folder, 'e2ee.js');
+  const { status, stdout } = build('--outfile', outfile);
+  expect(status).toBe(0);
+  expect(stdout).toContain(outfile);
+  expect(statSync(outfile).size).toBeLessThanOrEqual(200 * 1024);
+  const required = [...readFileSync(outfile, 'utf8').matchAll(/\brequire\("([^"]+)"\)/g)].map(
+    ([, name]) => name,
+  );
+  expect(required.length).toBeGreaterThan(0);
+  for (const name of required) expect(builtinModules).toContain(name?.replace('node:', ''));
+});
+
+test('it loads alone, does nothing at load but register, and leaves nothing running', () => {
+  const outfile = join(folder, 'alone.js');
+  build('--outfile', outfile);
+  const script = `
+    const calls = [];
+    const Cloud = { define: (name) => calls.push(name), beforeSave: (name) => calls.push('beforeSave ' + name) };
+    globalThis.Parse = { Cloud };
+    for (const gone of ['fetch', 'crypto', 'Headers', 'Request', 'Response', 'structuredClone']) delete globalThis[gone]; // Node 16
+    console.log(JSON.stringify([Object.keys(require(${JSON.stringify(outfile)})), calls]));
+  `;
+  const printed = execFileSync(process.execPath, ['-e', script], {
+    encoding: 'utf8',
+    cwd: folder,
+    timeout: 10_000,
+  });
+  const [exported, calls] = JSON.parse(printed);
+  expect(exported).toEqual(['guard']);
+  expect(calls).toEqual(
+    expect.arrayContaining(['virgil-jwt', 'beforeSave Message', 'beforeSave ChatThread']),
+  );
+});
+
+test('what cannot be written is said in one line', () => {
+  const { status, stderr } = build('--outfile', '/dev/null/main.js');
+  expect(status).toBe(1);
+  expect(stderr.trim().split('\n')[0]).toMatch(/^The build failed: /);
+});

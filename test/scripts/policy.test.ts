@@ -1,0 +1,63 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { readPolicy } from '../../scripts/policy';
+
+const folder = mkdtempSync(join(tmpdir(), 'e2ee-policy-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const virgil = { tokenTtlSeconds: 1200 };
+const classPolicy = { encrypted: ['body'], plain: ['senderId'], sender: 'senderId' };
+
+function read(policy: unknown) {
+  const file = join(folder, 'back4app.json');
+  writeFileSync(file, typeof policy === 'string' ? policy : JSON.stringify(policy));
+  return readPolicy(file);
+}
+
+test("the project's own is valid", () => {
+  expect(Object.keys(readPolicy('back4app.json').classes)).toEqual(['Message', 'ChatThread']);
+});
+
+test('defaults are filled in', () => {
+  expect(read({ virgil, classes: { Message: classPolicy } }).classes.Message).toEqual({
+    ...classPolicy,
+    maxPayloadBytes: 262_144,
+    maxPlainBytes: 256,
+    allowLegacyEncrypt: false,
+  });
+});
+
+test.each([
+  ['virgil.tokenTtlSeconds', { virgil: { tokenTtlSeconds: 59 }, classes: {} }],
+  ['virgil.tokenTtlSeconds', { virgil: { tokenTtlSeconds: 86_401 }, classes: {} }],
+  ['virgil.tokenTtlSeconds', { virgil: { tokenTtlSeconds: '1200' }, classes: {} }],
+  ['virgil', { classes: {} }],
+  ['classes', { virgil }],
+  ['nexmo.tokenTtlSeconds', { virgil, nexmo: { tokenTtlSeconds: 1, acl: {} }, classes: {} }],
+  ['nexmo.acl', { virgil, nexmo: { tokenTtlSeconds: 900, acl: 'all' }, classes: {} }],
+  ['classes._User', { virgil, classes: { _User: classPolicy } }],
+  ['classes.Message.encrypted', { virgil, classes: { Message: { plain: [] } } }],
+  ['classes.Message.encrypted.0', { virgil, classes: { Message: { ...classPolicy, encrypted: ['bo dy'] } } }],
+  ['classes.Message.plain.0', { virgil, classes: { Message: { ...classPolicy, plain: ['ACL'] } } }],
+  ['classes.Message.sender', { virgil, classes: { Message: { ...classPolicy, sender: 'author' } } }],
+  [
+    'names the field body twice',
+    { virgil, classes: { Message: { ...classPolicy, plain: ['senderId', 'body'] } } },
+  ],
+  [
+    'classes.Message.maxPayloadBytes',
+    { virgil, classes: { Message: { ...classPolicy, maxPayloadBytes: 0 } } },
+  ],
+  [
+    'allowLegacyEncryption',
+    { virgil, classes: { Message: { ...classPolicy, allowLegacyEncryption: true } } },
+  ],
+])('a bad value is refused with its path: %s', (path, policy) => {
+  expect(() => read(policy)).toThrow(path);
+});
+
+test('a file that is missing or no JSON is refused by name', () => {
+  expect(() => readPolicy(join(folder, 'none.json'))).toThrow('none.json cannot be read');
+  expect(() => read('{ "virgil": ')).toThrow('back4app.json cannot be read');
+});
