@@ -7,7 +7,7 @@ import { openDatabase } from '../../scripts/local/database';
 import type { ChildSettings } from './parse-server';
 
 const settings = JSON.parse(process.argv[2] as string) as ChildSettings;
-const { ParseServer, ParseGraphQLServer } = require(settings.parseServerModule);
+const { default: ParseServer, ParseGraphQLServer } = require(settings.parseServerModule);
 
 async function main(): Promise<void> {
   const app = express();
@@ -28,7 +28,7 @@ async function main(): Promise<void> {
     serverStartComplete: () => started(),
     ...settings.parseOptions,
   });
-  await (parseServer.start ? parseServer.start() : isStarted);
+  await (parseServer.start.length === 0 ? parseServer.start() : isStarted);
   app.use('/parse', parseServer.app);
   new ParseGraphQLServer(parseServer, { graphQLPath: '/graphql' }).applyGraphQL(app);
 

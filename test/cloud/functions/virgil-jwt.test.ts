@@ -197,19 +197,19 @@ describe('credentials', () => {
   afterAll(() => unconfigured?.stop());
 
   test.each([
-    ['VIRGIL_APP_ID', null, 'is not set'],
-    ['VIRGIL_APP_ID', '', 'is not set'],
-    ['VIRGIL_APP_ID', 'My Chat App', 'is not an ID of 32 hex digits'],
-    ['VIRGIL_APP_ID', `"${'a'.repeat(32)}"`, 'has quotes or white space around it'],
-    ['VIRGIL_APP_KEY_ID', null, 'is not set'],
-    ['VIRGIL_APP_KEY_ID', 'My App Key', 'is not an ID of 32 hex digits'],
-    ['VIRGIL_APP_KEY_ID', 'a'.repeat(32), 'is the same as VIRGIL_APP_ID'],
-    ['VIRGIL_APP_KEY', null, 'is not set'],
-    ['VIRGIL_APP_KEY', base64(publicKey.export({ format: 'der', type: 'spki' })), 'is a public key'],
-    ['VIRGIL_APP_KEY', base64(rsa.export({ format: 'der', type: 'pkcs8' })), 'is a key of type rsa'],
-    ['VIRGIL_APP_KEY', 'garbage, not a key', 'is not base64 of a PKCS#8 private key'],
-    ['VIRGIL_APP_KEY', `${good}\n`, 'has quotes or white space around it'],
-  ])('%s = %j: one plain sentence to the client, the fault to the log', async (name, value, fault) => {
+    ['VIRGIL_APP_ID', 'is not set', null],
+    ['VIRGIL_APP_ID', 'is not set', ''],
+    ['VIRGIL_APP_ID', 'is not an ID of 32 hex digits', 'My Chat App'],
+    ['VIRGIL_APP_ID', 'has quotes or white space around it', `"${'a'.repeat(32)}"`],
+    ['VIRGIL_APP_KEY_ID', 'is not set', null],
+    ['VIRGIL_APP_KEY_ID', 'is not an ID of 32 hex digits', 'My App Key'],
+    ['VIRGIL_APP_KEY_ID', 'is the same as VIRGIL_APP_ID', 'a'.repeat(32)],
+    ['VIRGIL_APP_KEY', 'is not set', null],
+    ['VIRGIL_APP_KEY', 'is a public key', base64(publicKey.export({ format: 'der', type: 'spki' }))],
+    ['VIRGIL_APP_KEY', 'is a key of type rsa', base64(rsa.export({ format: 'der', type: 'pkcs8' }))],
+    ['VIRGIL_APP_KEY', 'is not base64 of a PKCS#8 private key', 'garbage, not a key'],
+    ['VIRGIL_APP_KEY', 'has quotes or white space around it', `${good}\n`],
+  ])('%s %s: one plain sentence to the client, the fault to the log', async (name, fault, value) => {
     const client = restClient(unconfigured);
     const user = await client.signUp();
     await unconfigured.setEnvironment({
@@ -223,9 +223,9 @@ describe('credentials', () => {
       code: 141,
       error: 'virgil-jwt is not configured on this server; its log says what to mend.',
     });
-    expect(unconfigured.logged()).toContain(`${name} ${fault}`);
+    expect(unconfigured.logged().includes(`${name} ${fault}`)).toBe(true);
     for (const secret of [good, value].filter((text) => text && text.length > 5)) {
-      expect(unconfigured.logged()).not.toContain(secret);
+      expect(unconfigured.logged().includes(secret as string)).toBe(false);
     }
   });
 
@@ -245,27 +245,33 @@ describe('credentials', () => {
   });
 });
 
-test('neither session tokens nor JWTs are in what a server with default log levels prints and writes', async () => {
-  const user = await rest.signUp();
-  const { sessionToken } = user;
-  const tokens = [sessionToken];
-  for (const [params, caller] of [
-    [{ sessionToken }, {}],
-    [{}, { sessionToken }],
-    [{ sessionToken }, { sessionToken }],
-  ] as const) {
-    tokens.push((await virgilJwt(params, caller)).body.result.token);
-  }
-  const other = await rest.signUp();
-  await virgilJwt({ sessionToken }, other);
-  tokens.push(other.sessionToken);
-  await rest.call('POST', '/logout', {}, { sessionToken });
-  await virgilJwt({ sessionToken });
-  const logged = server.logged();
-  expect(logged).toContain('Failed running cloud function virgil-jwt'); // something was logged
-  for (const token of tokens) expect(logged).not.toContain(token);
-  expect(logged).not.toMatch(/r:[0-9a-f]{32}|eyJ/);
-});
+// A request has log levels of its own from Parse Server 8 on; the README tells what older ones need.
+const testOnNewest = process.env.PARSE_SERVER_MODULE ? test.skip : test;
+
+testOnNewest(
+  'neither session tokens nor JWTs are in what a server with default log levels prints and writes',
+  async () => {
+    const user = await rest.signUp();
+    const { sessionToken } = user;
+    const tokens = [sessionToken];
+    for (const [params, caller] of [
+      [{ sessionToken }, {}],
+      [{}, { sessionToken }],
+      [{ sessionToken }, { sessionToken }],
+    ] as const) {
+      tokens.push((await virgilJwt(params, caller)).body.result.token);
+    }
+    const other = await rest.signUp();
+    await virgilJwt({ sessionToken }, other);
+    tokens.push(other.sessionToken);
+    await rest.call('POST', '/logout', {}, { sessionToken });
+    await virgilJwt({ sessionToken });
+    const logged = server.logged();
+    expect(logged.includes('Failed running cloud function virgil-jwt')).toBe(true); // something was logged
+    expect(tokens.filter((token) => logged.includes(token))).toEqual([]);
+    expect(/r:[0-9a-f]{32}|eyJ/.test(logged)).toBe(false);
+  },
+);
 
 async function setSessionEnd(sessionToken: string, fromNow: number): Promise<void> {
   const end = new Date(Date.now() + fromNow).toISOString();

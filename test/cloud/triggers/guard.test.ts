@@ -556,11 +556,8 @@ test('a query made inside Cloud Code works', async () => {
 // Last: it looks for what all tests above have left.
 test('of all plain text refused above, nothing is in the database or in a log with default levels', async () => {
   const logged = server.logged();
-  expect(logged).toContain('beforeSave failed for Message'); // the refusals were logged
+  expect(logged.includes('beforeSave failed for Message')).toBe(true); // the refusals were logged
   const stored = await server.stored();
-  expect(stored).toContain(alice.id);
-  for (const trace of TRACES) {
-    expect(logged).not.toContain(trace);
-    expect(stored).not.toContain(trace);
-  }
+  expect(stored.includes(alice.id)).toBe(true);
+  expect(TRACES.filter((trace) => logged.includes(trace) || stored.includes(trace))).toEqual([]);
 });
