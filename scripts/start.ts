@@ -8,7 +8,6 @@ import { bundle, projectRoot } from './bundle';
 import { openDatabase } from './local/database';
 import { addDevelopmentCredentials } from './local/development-credentials';
 import { checkHost } from './local/host-check';
-import { startParseServer } from './local/parse-server';
 import { takeStateFolder } from './local/state-folder';
 import { readPolicy } from './policy';
 import { runCommand, UserError } from './user-error';
@@ -55,19 +54,23 @@ async function start(environment: NodeJS.ProcessEnv, folder: string, undo: (() =
   const database = await openDatabase(folder, environment, console.log);
   undo.push(database.close);
   await bundle({ outfile: cloud });
+  const logsFolder = join(folder, 'logs');
+  // Read when the module is loaded; without it Parse Server makes a folder `logs` here before it sees its options.
+  environment.PARSE_SERVER_LOGS_FOLDER = logsFolder;
+  const { startParseServer } = await import('./local/parse-server');
   undo.push(
     await startParseServer(app, server, url, {
       appId,
       masterKey: environment.PARSE_MASTER_KEY as string,
       databaseURI: database.uri,
       cloud,
-      logsFolder: join(folder, 'logs'),
+      logsFolder,
       classes: policy.classes,
     }),
   );
   ready = true;
-  process.send?.({ url });
   console.log(table(url, appId, database.name, folder));
+  process.send?.({ url }); // for a process that has started this one
 }
 
 function portOf(value = '1337'): number {

@@ -14,6 +14,27 @@ export interface ParseServerSettings {
   classes: Policy['classes'];
 }
 
+// Options whose default changes in the next Parse Server, at their new values: it warns of each one left out.
+const NEXT_DEFAULTS = {
+  fileUpload: { allowedFileUrlDomains: [] },
+  pages: { encodePageParamHeaders: true },
+  readOnlyMasterKeyIps: ['127.0.0.1', '::1'],
+  requestComplexity: {
+    includeDepth: 10,
+    includeCount: 100,
+    subqueryDepth: 10,
+    queryDepth: 10,
+    graphQLDepth: 20,
+    graphQLFields: 200,
+    batchRequestLimit: 100,
+  },
+  protectedFieldsOwnerExempt: false,
+  protectedFieldsTriggerExempt: true,
+  protectedFieldsSaveResponseExempt: false,
+  installation: { duplicateDeviceTokenActionEnforceAuth: true },
+  allowAggregationForReadOnlyMasterKey: false,
+};
+
 /**
  * Starts Parse Server with LiveQuery and GraphQL on a web server that listens already.
  *
@@ -27,6 +48,7 @@ export async function startParseServer(
 ): Promise<() => Promise<void>> {
   const { appId, masterKey, databaseURI, cloud, logsFolder, classes } = settings;
   const options = {
+    ...NEXT_DEFAULTS,
     appId,
     masterKey,
     databaseURI,

@@ -59,7 +59,8 @@ export async function startParseServer(options: TestServerOptions = {}): Promise
       ...options.parseOptions,
     },
   };
-  const environment: NodeJS.ProcessEnv = { ...process.env };
+  // Else Parse Server makes a folder for logs here before it sees its options.
+  const environment: NodeJS.ProcessEnv = { ...process.env, PARSE_SERVER_LOGS_FOLDER: join(folder, 'logs') };
   // Parse Server takes an environment that says so for its own tests', and keeps quiet in it.
   delete environment.NODE_ENV;
   delete environment.TESTING;

@@ -1,0 +1,219 @@
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Jwt } from 'virgil-sdk';
+import { failToStart, type LocalServer, startLocalServer } from '../support/local-server';
+import { restClient } from '../support/rest';
+
+const folders: string[] = [];
+afterAll(() => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
+function newFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'e2ee-start-'));
+  folders.push(folder);
+  return folder;
+}
+
+const credentialsOf = (folder: string) =>
+  JSON.parse(readFileSync(join(folder, '.local/credentials.json'), 'utf8')) as Record<string, string>;
+
+const clientOf = ({ url }: LocalServer, folder: string) =>
+  restClient({
+    url: `${url}/parse`,
+    appId: 'e2ee-local',
+    masterKey: credentialsOf(folder).PARSE_MASTER_KEY as string,
+  });
+
+describe('npm start', () => {
+  const folder = newFolder();
+  let server: LocalServer;
+  let user: { username: string; sessionToken: string };
+
+  beforeAll(async () => {
+    server = await startLocalServer({ folder });
+  });
+  afterAll(() => server?.kill());
+
+  test('prints what runs where, and a curl that works as it stands', async () => {
+    for (const path of ['/parse', '/graphql', '/health'])
+      expect(server.printed()).toContain(server.url + path);
+    const [, username, password, url] =
+      /-d '\{"username":"(.+?)","password":"(.+?)"\}' (\S+)/.exec(server.printed()) ?? [];
+    const response = await fetch(url as string, {
+      method: 'POST',
+      headers: { 'X-Parse-Application-Id': 'e2ee-local', 'X-Parse-Revocable-Session': '1' },
+      body: JSON.stringify({ username, password }),
+    });
+    expect(await response.json()).toMatchObject({ sessionToken: expect.stringMatching(/^r:/) });
+  });
+
+  test('is healthy', async () => {
+    const response = await fetch(`${server.url}/health`);
+    expect([response.status, await response.json()]).toEqual([200, { status: 'ok' }]);
+  });
+
+  test('makes an App Key for development, that only its owner may read', async () => {
+    expect(statSync(join(folder, '.local/credentials.json')).mode & 0o777).toBe(0o600);
+    const client = clientOf(server, folder);
+    user = await client.signUp();
+    const { token } = (await client.run('virgil-jwt', {}, user)).body.result;
+    expect(new Jwt(token).appId()).toBe(credentialsOf(folder).VIRGIL_APP_ID);
+  });
+
+  test("has the policy's classes, guarded, and lets clients create no other", async () => {
+    const client = clientOf(server, folder);
+    const schemas = await client.call('GET', '/schemas', undefined, { master: true });
+    const classes = schemas.body.results.map(({ className }: { className: string }) => className);
+    expect(classes).toEqual(expect.arrayContaining(['Message', 'ChatThread']));
+    expect(
+      (await client.call('POST', '/classes/Message', { body: 'text', senderId: 'x' }, user)).body.code,
+    ).toBe(142);
+    expect((await client.call('POST', '/classes/Other', {}, user)).body.code).toBe(119);
+  });
+
+  test('refuses a foreign Host header on every path', async () => {
+    for (const path of ['/health', '/parse/health', '/graphql']) {
+      expect(await statusWithHost(server.url + path, 'attacker.example')).toBe(403);
+    }
+    expect(await statusWithHost(`${server.url}/health`, 'localhost')).toBe(200);
+  });
+
+  test('keeps its logs in .local/, without a token', async () => {
+    const logs = join(folder, '.local/logs');
+    const written = readdirSync(logs).map((file) => readFileSync(join(logs, file), 'utf8'));
+    expect(written.length).toBeGreaterThan(0);
+    expect(/r:[0-9a-f]{32}|eyJ/.test(written.join('') + server.printed())).toBe(false);
+    expect(existsSync(join(folder, 'logs'))).toBe(false);
+  });
+
+  test('does not share its folder with a second one', async () => {
+    const { code, printed } = await failToStart({ folder });
+    expect(code).toBe(1);
+    expect(printed.trim()).toMatch(/^\S+\.local is in use by process \d+: .+$/);
+  });
+
+  test('Ctrl-C stops it cleanly, and the next start finds users, keys and database again', async () => {
+    const before = credentialsOf(folder);
+    const beforehand = server.printed();
+    expect(await server.interrupt()).toBe(0);
+    expect(server.printed()).toBe(beforehand);
+    server = await startLocalServer({ folder, environment: { DATABASE: '' } });
+    expect(server.printed()).toContain('PGlite');
+    expect(server.printed()).not.toContain('No mongod is at hand'); // it remembers, and does not look again
+    expect(credentialsOf(folder)).toEqual(before);
+    const { body } = await clientOf(server, folder).run('virgil-jwt', {}, user);
+    expect(body.result.token).toMatch(/^eyJ/);
+  });
+
+  test('-- --fresh begins anew', async () => {
+    const before = credentialsOf(folder);
+    await server.interrupt();
+    server = await startLocalServer({ folder, args: ['--fresh'] });
+    expect(credentialsOf(folder).VIRGIL_APP_ID).not.toBe(before.VIRGIL_APP_ID);
+    expect((await clientOf(server, folder).run('virgil-jwt', {}, user)).body.code).toBe(209);
+  });
+
+  test('a folder that a killed process has left is taken over', async () => {
+    await server.kill();
+    server = await startLocalServer({ folder });
+    expect((await fetch(`${server.url}/health`)).status).toBe(200);
+  });
+});
+
+test('.env comes before what .local/ holds, and the environment before .env', async () => {
+  const folder = newFolder();
+  writeFileSync(
+    join(folder, '.env'),
+    `PARSE_APP_ID=from-dotenv\nPARSE_MASTER_KEY=from-dotenv\nVIRGIL_APP_ID=mine\n`,
+  );
+  const server = await startLocalServer({ folder, environment: { PARSE_MASTER_KEY: 'from-environment' } });
+  try {
+    const client = restClient({
+      url: `${server.url}/parse`,
+      appId: 'from-dotenv',
+      masterKey: 'from-environment',
+    });
+    expect((await client.call('GET', '/schemas', undefined, { master: true })).status).toBe(200);
+    // With a Virgil application of the user's own, half configured, nothing is filled in behind the back.
+    const { body } = await client.run('virgil-jwt', {}, await client.signUp());
+    expect(body.code).toBe(141);
+  } finally {
+    await server.kill();
+  }
+});
+
+describe('what cannot start says so in one line and exits with 1', () => {
+  async function expectFault(options: Parameters<typeof failToStart>[0], line: RegExp): Promise<void> {
+    const { code, printed } = await failToStart(options);
+    expect(printed.trim()).toMatch(line);
+    expect(printed.trim().split('\n')).toHaveLength(1);
+    expect(code).toBe(1);
+  }
+
+  test('a port in use', async () => {
+    const other = createServer();
+    await new Promise<void>((done) => other.listen(0, '127.0.0.1', done));
+    const { port } = other.address() as AddressInfo;
+    await expectFault(
+      { folder: newFolder(), environment: { PORT: String(port) } },
+      new RegExp(`^Port ${port} is in use: stop what listens there, or set PORT\\.$`),
+    );
+    other.close();
+  });
+
+  test('a port that is none', () =>
+    expectFault({ folder: newFolder(), environment: { PORT: 'http' } }, /^PORT must be 0 to 65535\.$/));
+
+  test.each(['mongodb://user:password@127.0.0.1:1/parse', 'postgres://user:password@127.0.0.1:1/parse'])(
+    'an unreachable DATABASE_URI: %s',
+    async (DATABASE_URI) => {
+      const options = { folder: newFolder(), environment: { DATABASE_URI } };
+      await expectFault(
+        options,
+        /^The server of DATABASE_URI cannot be reached at 127\.0\.0\.1:1: (?!.*password)/,
+      );
+    },
+  );
+
+  test('a DATABASE_URI of another kind', () =>
+    expectFault(
+      { folder: newFolder(), environment: { DATABASE_URI: 'mysql://127.0.0.1/parse' } },
+      /^DATABASE_URI must start with mongodb:\/\/ or postgres:\/\/\.$/,
+    ));
+
+  test('a folder that cannot be written', async () => {
+    const folder = newFolder();
+    writeFileSync(join(folder, '.local'), 'a file');
+    await expectFault({ folder }, /\.local cannot be written: .+$/);
+  });
+
+  test('a database of an unknown kind', () =>
+    expectFault(
+      { folder: newFolder(), environment: { DATABASE: 'sqlite' } },
+      /^DATABASE must be mongodb or postgres\.$/,
+    ));
+});
+
+function statusWithHost(url: string, host: string): Promise<number | undefined> {
+  return new Promise((done, fail) => {
+    request(url, { headers: { Host: host } }, (response) => {
+      response.resume();
+      done(response.statusCode);
+    })
+      .on('error', fail)
+      .end();
+  });
+}

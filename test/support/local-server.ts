@@ -1,0 +1,68 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { projectRoot } from '../../scripts/bundle';
+
+export interface LocalServer {
+  /** `http://127.0.0.1:port` */
+  url: string;
+  printed(): string;
+  /** Ctrl-C. Resolves to the exit code. */
+  interrupt(): Promise<number | null>;
+  kill(): Promise<unknown>;
+}
+
+export interface Ending {
+  code: number | null;
+  printed: string;
+}
+
+interface StartOptions {
+  /** Where `.local/` and `.env` are: the working directory. */
+  folder: string;
+  args?: string[];
+  environment?: Record<string, string>;
+}
+
+function spawnStart({ folder, args = [], environment = {} }: StartOptions): [ChildProcess, () => string] {
+  const child = spawn(
+    process.execPath,
+    ['--import', pathToFileURL(require.resolve('tsx')).href, join(projectRoot, 'scripts/start.ts'), ...args],
+    {
+      cwd: folder,
+      env: { PATH: process.env.PATH, HOME: folder, PORT: '0', DATABASE: 'postgres', ...environment },
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    },
+  );
+  let printed = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.setEncoding('utf8').on('data', (chunk: string) => {
+      printed += chunk;
+    });
+  }
+  return [child, () => printed];
+}
+
+const ending = (child: ChildProcess) => new Promise<number | null>((done) => child.once('close', done));
+
+/** Runs `npm start` in a folder and waits until it is up. */
+export async function startLocalServer(options: StartOptions): Promise<LocalServer> {
+  const [child, printed] = spawnStart(options);
+  const ended = ending(child);
+  const { url } = await new Promise<{ url: string }>((done, fail) => {
+    child.once('message', (message) => done(message as { url: string }));
+    ended.then((code) => fail(new Error(`npm start ended with ${code}:\n${printed()}`)));
+  });
+  const end = (signal: NodeJS.Signals) => {
+    child.kill(signal);
+    return ended;
+  };
+  return { url, printed, interrupt: () => end('SIGINT'), kill: () => end('SIGKILL') };
+}
+
+/** Runs `npm start` where it cannot start, and tells how it ended. */
+export async function failToStart(options: StartOptions): Promise<Ending> {
+  const [child, printed] = spawnStart(options);
+  const code = await ending(child);
+  return { code, printed: printed() };
+}
