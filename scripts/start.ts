@@ -1,14 +1,17 @@
+import { createPublicKey } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { config as readDotEnv } from 'dotenv';
 import express from 'express';
+import { CredentialError, type VirgilCredentials, virgilCredentials } from '../cloud/credentials';
 import { bundle, projectRoot } from './bundle';
 import { openDatabase } from './local/database';
 import { addDevelopmentCredentials } from './local/development-credentials';
-import { checkHost } from './local/host-check';
+import { checkHost, checkUpgradeHost } from './local/host-check';
 import { takeStateFolder } from './local/state-folder';
+import { openVirgilCloud } from './local/virgil-cloud';
 import { readPolicy } from './policy';
 import { runCommand, UserError } from './user-error';
 
@@ -46,6 +49,7 @@ async function start(environment: NodeJS.ProcessEnv, folder: string, undo: (() =
     response.status(ready ? 200 : 503).json({ status: ready ? 'ok' : 'starting' });
   });
   const server = createServer(app);
+  checkUpgradeHost(server, environment.HOST);
   const port = await listen(server, host, portOf(environment.PORT));
   undo.push(() => server.close());
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
@@ -53,6 +57,7 @@ async function start(environment: NodeJS.ProcessEnv, folder: string, undo: (() =
   addDevelopmentCredentials(folder, environment);
   const database = await openDatabase(folder, environment, console.log);
   undo.push(database.close);
+  const virgilCloud = await mountVirgilCloud(app, folder, environment, undo);
   await bundle({ outfile: cloud });
   const logsFolder = join(folder, 'logs');
   // Read when the module is loaded; without it Parse Server makes a folder `logs` here before it sees its options.
@@ -69,8 +74,34 @@ async function start(environment: NodeJS.ProcessEnv, folder: string, undo: (() =
     }),
   );
   ready = true;
-  console.log(table(url, appId, database.name, folder));
+  console.log(table(url, appId, database.name, virgilCloud, folder));
   process.send?.({ url }); // for a process that has started this one
+}
+
+/** @returns what the table says of it */
+async function mountVirgilCloud(
+  app: express.Express,
+  folder: string,
+  environment: NodeJS.ProcessEnv,
+  undo: (() => unknown)[],
+): Promise<string> {
+  let credentials: VirgilCredentials;
+  try {
+    credentials = virgilCredentials(environment);
+  } catch (error) {
+    if (error instanceof CredentialError) return `not running: ${error.message}`;
+    throw error;
+  }
+  const { appId, appKeyId, appKey } = credentials;
+  const cloud = await openVirgilCloud({
+    appId,
+    appKeyId,
+    appPublicKey: createPublicKey(appKey),
+    dataFile: join(folder, 'virgil-cloud.jsonl'),
+  });
+  undo.push(cloud.close);
+  app.use('/virgil', cloud.router);
+  return 'for development only';
 }
 
 function portOf(value = '1337'): number {
@@ -94,11 +125,12 @@ function listen(server: ReturnType<typeof createServer>, host: string, port: num
   });
 }
 
-function table(url: string, appId: string, database: string, folder: string): string {
+function table(url: string, appId: string, database: string, virgilCloud: string, folder: string): string {
   const rows = [
     ['Parse Server', `${url}/parse`, `application ID ${appId}`],
     ['LiveQuery', `${url.replace('http', 'ws')}/parse`, ''],
     ['GraphQL', `${url}/graphql`, ''],
+    ['Virgil Cloud', `${url}/virgil`, virgilCloud],
     ['Health', `${url}/health`, ''],
     ['Database', database, `state in ${relative('.', folder)}/`],
   ];

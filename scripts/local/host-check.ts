@@ -1,3 +1,4 @@
+import type { Server } from 'node:http';
 import { isIP } from 'node:net';
 import type { RequestHandler } from 'express';
 
@@ -10,15 +11,25 @@ import type { RequestHandler } from 'express';
  *   passes as well. `0.0.0.0` and `::` stand for every address, so any IP address passes; a domain still does not.
  */
 export function checkHost(allowed?: string): RequestHandler {
-  const everyAddress = allowed === '0.0.0.0' || allowed === '::';
   return (request, response, next) => {
-    const [, bracketed, plain] =
-      /^(?:\[([^\]]+)\]|([^:[\]@/]+))(?::\d+)?$/.exec(request.headers.host ?? '') ?? [];
-    const name = (bracketed ?? plain ?? '').toLowerCase();
-    const isLocal = /^(?:.+\.)?localhost$|^127\.0\.0\.1$|^::1$/.test(name);
-    if (isLocal || (name && name === allowed?.toLowerCase()) || (everyAddress && isIP(name))) return next();
+    if (namesThisMachine(request.headers.host, allowed)) return next();
     response.status(403).json({
       error: 'This server answers to localhost only. Set HOST to the name it shall answer to as well.',
     });
   };
+}
+
+/** The same for WebSockets (LiveQuery), which do not pass through Express: the connection ends. */
+export function checkUpgradeHost(server: Server, allowed?: string): void {
+  server.prependListener('upgrade', (request, socket) => {
+    if (!namesThisMachine(request.headers.host, allowed)) socket.destroy();
+  });
+}
+
+function namesThisMachine(host = '', allowed?: string): boolean {
+  const [, bracketed, plain] = /^(?:\[([^\]]+)\]|([^:[\]@/]+))(?::\d+)?$/.exec(host) ?? [];
+  const name = (bracketed ?? plain ?? '').toLowerCase();
+  if (/^(?:.+\.)?localhost$|^127\.0\.0\.1$|^::1$/.test(name)) return true;
+  const everyAddress = allowed === '0.0.0.0' || allowed === '::';
+  return name !== '' && (name === allowed?.toLowerCase() || (everyAddress && isIP(name) !== 0));
 }

@@ -13,6 +13,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Jwt } from 'virgil-sdk';
+import { WebSocket } from 'ws';
 import { failToStart, type LocalServer, startLocalServer } from '../support/local-server';
 import { restClient } from '../support/rest';
 
@@ -48,7 +49,7 @@ describe('npm start', () => {
   afterAll(() => server?.kill());
 
   test('prints what runs where, and a curl that works as it stands', async () => {
-    for (const path of ['/parse', '/graphql', '/health'])
+    for (const path of ['/parse', '/graphql', '/virgil', '/health'])
       expect(server.printed()).toContain(server.url + path);
     const [, username, password, url] =
       /-d '\{"username":"(.+?)","password":"(.+?)"\}' (\S+)/.exec(server.printed()) ?? [];
@@ -89,6 +90,19 @@ describe('npm start', () => {
       expect(await statusWithHost(server.url + path, 'attacker.example')).toBe(403);
     }
     expect(await statusWithHost(`${server.url}/health`, 'localhost')).toBe(200);
+  });
+
+  test('opens LiveQuery to localhost, and not to a foreign Host', async () => {
+    const open = (host: string) =>
+      new Promise<boolean>((done) => {
+        const socket = new WebSocket(`${server.url.replace('http', 'ws')}/parse`, {
+          headers: { Host: host },
+        });
+        socket.once('open', () => done(true)).once('error', () => done(false));
+        socket.once('open', () => socket.close());
+      });
+    expect(await open('localhost')).toBe(true);
+    expect(await open('attacker.example')).toBe(false);
   });
 
   test('keeps its logs in .local/, without a token', async () => {

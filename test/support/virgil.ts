@@ -1,0 +1,92 @@
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import express from 'express';
+import { initCrypto, VirgilAccessTokenSigner, VirgilCardCrypto, VirgilCrypto } from 'virgil-crypto';
+import { CardManager, GeneratorJwtProvider, JwtGenerator, VirgilCardVerifier } from 'virgil-sdk';
+import { checkHost } from '../../scripts/local/host-check';
+import { openVirgilCloud, type VirgilCloudOptions } from '../../scripts/local/virgil-cloud';
+
+/** A Virgil application with a new App Key, and its backend's tokens made by the official `JwtGenerator`. */
+export async function createVirgilApp() {
+  await initCrypto();
+  const { publicKey, privateKey } = generateKeyPairSync('ed25519');
+  const app = {
+    appId: randomBytes(16).toString('hex'),
+    appKeyId: randomBytes(16).toString('hex'),
+    appPublicKey: publicKey,
+  };
+  const crypto = new VirgilCrypto();
+  const jwtGenerator = (millisecondsToLive: number) =>
+    new JwtGenerator({
+      appId: app.appId,
+      apiKeyId: app.appKeyId,
+      apiKey: crypto.importPrivateKey(privateKey.export({ type: 'pkcs8', format: 'der' })),
+      accessTokenSigner: new VirgilAccessTokenSigner(crypto),
+      millisecondsToLive,
+    });
+  return {
+    ...app,
+    appKey: privateKey,
+    token: (identity: string, millisecondsToLive = 60_000) =>
+      jwtGenerator(millisecondsToLive).generateToken(identity).toString(),
+    tokenProvider: (identity: string) => new GeneratorJwtProvider(jwtGenerator(60_000), undefined, identity),
+  };
+}
+
+export type TestApp = Awaited<ReturnType<typeof createVirgilApp>>;
+
+/** Serves a local Virgil Cloud at `url` on a free port, until `close`. */
+export async function serveVirgilCloud(options: VirgilCloudOptions) {
+  const cloud = await openVirgilCloud(options);
+  const server = express().use(checkHost()).use('/virgil', cloud.router).listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/virgil`,
+    async close() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+      await cloud.close();
+    },
+  };
+}
+
+/** The official card client of one identity, with its own check of self-signatures on. */
+export function createCardManager(app: TestApp, apiUrl: string, identity: string): CardManager {
+  const cardCrypto = new VirgilCardCrypto(new VirgilCrypto());
+  return new CardManager({
+    cardCrypto,
+    cardVerifier: new VirgilCardVerifier(cardCrypto, {
+      verifySelfSignature: true,
+      verifyVirgilSignature: false,
+    }),
+    accessTokenProvider: app.tokenProvider(identity),
+    retryOnUnauthorized: false,
+    apiUrl,
+  });
+}
+
+/** A bare call, for what official clients would not send. */
+export async function call(
+  url: string,
+  token: string,
+  { body, method = body === undefined ? 'GET' : 'POST', headers = {} }: CallOptions = {},
+) {
+  const response = await fetch(url, {
+    method,
+    headers: { Authorization: `Virgil ${token}`, 'Content-Type': 'application/json', ...headers },
+    body: typeof body === 'object' ? JSON.stringify(body) : body,
+  });
+  const text = await response.text();
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: text === '' ? undefined : JSON.parse(text),
+  };
+}
+
+interface CallOptions {
+  method?: string;
+  headers?: Record<string, string>;
+  /** A string is sent as it is, an object as JSON. */
+  body?: string | object;
+}
