@@ -1,9 +1,15 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
+import type { FunctionRequest } from './session';
 
 export interface VirgilCredentials {
   appId: string;
   appKeyId: string;
   appKey: KeyObject;
+}
+
+export interface NexmoCredentials {
+  appId: string;
+  privateKey: KeyObject;
 }
 
 /** Names the variable and what is wrong with it. Never holds its value. */
@@ -13,6 +19,34 @@ export class CredentialError extends Error {
 
 /** The environment's variables by name, as `process.env` has them. */
 export type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * The credentials of one Cloud Function: read when it is first called, and again at each call until they are good.
+ *
+ * @param functionName as clients call it
+ * @param read throws CredentialError
+ * @returns gives the credentials, or throws Parse.Error 141, and the log says what to mend
+ */
+export function credentialsFor<Credentials>(
+  functionName: string,
+  read: (environment: Environment) => Credentials,
+): (request: Pick<FunctionRequest, 'log'>) => Credentials {
+  let credentials: Credentials | undefined;
+
+  return ({ log }) => {
+    try {
+      credentials ??= read(process.env);
+      return credentials;
+    } catch (error) {
+      if (!(error instanceof CredentialError)) throw error;
+      log.error(`${functionName} is not configured: ${error.message}`);
+      throw new Parse.Error(
+        Parse.Error.SCRIPT_FAILED,
+        `${functionName} is not configured on this server; its log says what to mend.`,
+      );
+    }
+  };
+}
 
 /**
  * The Virgil application's credentials: `VIRGIL_APP_ID` and `VIRGIL_APP_KEY_ID` (32 hex digits each), and
@@ -29,9 +63,46 @@ export function virgilCredentials(environment: Environment): VirgilCredentials {
   return { appId, appKeyId, appKey: virgilAppKey(environment) };
 }
 
+/**
+ * The Vonage application's credentials: `NEXMO_APP_ID` (its UUID), and `NEXMO_PRIVATE_KEY` (the PEM of its RSA key,
+ * PKCS#8 or PKCS#1; its line ends may be those of Windows, or `\n` escapes).
+ *
+ * @throws CredentialError naming the first variable at fault
+ */
+export function nexmoCredentials(environment: Environment): NexmoCredentials {
+  const appId = bare(environment, 'NEXMO_APP_ID');
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(appId)) {
+    throw new CredentialError(
+      "NEXMO_APP_ID is not a UUID. The name shown in Vonage's dashboard is not the application's ID: copy the ID.",
+    );
+  }
+  return { appId, privateKey: nexmoPrivateKey(environment) };
+}
+
+/**
+ * Where Vonage's API is: `NEXMO_API_URL`, or `https://api.nexmo.com`. Admin tokens go there, so it is `https:`; `http:`
+ * only on this machine.
+ *
+ * @throws CredentialError for another scheme
+ */
+export function nexmoApiUrl(environment: Environment): string {
+  const value = environment.NEXMO_API_URL || 'https://api.nexmo.com';
+  if (!/^(https:\/\/[^/?#@]+|http:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?)(\/[^?#]*)?$/.test(value)) {
+    throw new CredentialError(
+      'NEXMO_API_URL is not an https:// address (http:// is for this machine alone).',
+    );
+  }
+  return value.replace(/\/+$/, '');
+}
+
 function required(environment: Environment, name: string): string {
   const value = environment[name];
   if (!value) throw new CredentialError(`${name} is not set.`);
+  return value;
+}
+
+function bare(environment: Environment, name: string): string {
+  const value = required(environment, name);
   if (/^["']|["']$|^\s|\s$/.test(value)) {
     throw new CredentialError(`${name} has quotes or white space around it: set the bare value.`);
   }
@@ -39,7 +110,7 @@ function required(environment: Environment, name: string): string {
 }
 
 function virgilId(environment: Environment, name: string): string {
-  const value = required(environment, name);
+  const value = bare(environment, name);
   if (!/^[0-9a-f]{32}$/i.test(value)) {
     throw new CredentialError(
       `${name} is not an ID of 32 hex digits. The name shown in Virgil's dashboard is not its ID: copy the ID.`,
@@ -50,13 +121,13 @@ function virgilId(environment: Environment, name: string): string {
 
 function virgilAppKey(environment: Environment): KeyObject {
   const name = 'VIRGIL_APP_KEY';
-  const der = Buffer.from(required(environment, name), 'base64');
+  const der = Buffer.from(bare(environment, name), 'base64');
   let key: KeyObject;
   try {
     key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
   } catch {
     throw new CredentialError(
-      isPublicKey(der)
+      isPublicKey({ key: der, format: 'der', type: 'spki' })
         ? `${name} is a public key: give the private App Key.`
         : `${name} is not base64 of a PKCS#8 private key: copy the App Key as Virgil's dashboard gives it.`,
     );
@@ -67,9 +138,36 @@ function virgilAppKey(environment: Environment): KeyObject {
   return key;
 }
 
-function isPublicKey(der: Buffer): boolean {
+function nexmoPrivateKey(environment: Environment): KeyObject {
+  const name = 'NEXMO_PRIVATE_KEY';
+  const pem = required(environment, name)
+    .replace(/\\r|\r/g, '')
+    .replace(/\\n/g, '\n');
+  let key: KeyObject;
   try {
-    createPublicKey({ key: der, format: 'der', type: 'spki' });
+    key = createPrivateKey(pem);
+  } catch {
+    throw new CredentialError(
+      isPublicKey(pem)
+        ? `${name} is a public key: give the private key of the Vonage application.`
+        : `${name} is not the PEM of a private key: set the whole private.key of the Vonage application, without quotes.`,
+    );
+  }
+  if (key.asymmetricKeyType !== 'rsa') {
+    throw new CredentialError(
+      `${name} is a key of type ${key.asymmetricKeyType}: a Vonage application's is RSA.`,
+    );
+  }
+  // RFC 7518 section 3.3.
+  const bits = key.asymmetricKeyDetails?.modulusLength as number;
+  if (bits < 2048)
+    throw new CredentialError(`${name} is an RSA key of ${bits} bits: RS256 needs 2048 or more.`);
+  return key;
+}
+
+function isPublicKey(key: Parameters<typeof createPublicKey>[0]): boolean {
+  try {
+    createPublicKey(key);
     return true;
   } catch {
     return false;

@@ -1,3 +1,5 @@
+import { nexmoCreateUser } from './functions/nexmo-create-user';
+import { nexmoJwt } from './functions/nexmo-jwt';
 import { virgilJwt } from './functions/virgil-jwt';
 import type { Policy } from './policy';
 import { registerGuards } from './triggers/register-guards';
@@ -6,6 +8,8 @@ import { registerGuards } from './triggers/register-guards';
 declare const POLICY: Policy;
 
 Parse.Cloud.define('virgil-jwt', virgilJwt(POLICY.virgil));
+Parse.Cloud.define('nexmo-jwt', nexmoJwt(POLICY.nexmo));
+Parse.Cloud.define('nexmo-create-user', nexmoCreateUser());
 
 /** For an app with a `main.js` of its own: the guard of the policy's classes, which runs beside its triggers anyway. */
 export const guard = registerGuards(POLICY.classes);

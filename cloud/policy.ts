@@ -4,8 +4,16 @@ export interface Policy {
     /** Lifetime of a Virgil JWT in seconds, 60 to 86400. */
     tokenTtlSeconds: number;
   };
+  nexmo: NexmoPolicy;
   /** What each guarded class demands of a save, by class name. */
   classes: Record<string, ClassPolicy>;
+}
+
+export interface NexmoPolicy {
+  /** Lifetime of a Nexmo JWT in seconds, 60 to 86400. */
+  tokenTtlSeconds: number;
+  /** The paths of Vonage's API that a user's token opens, each with its restrictions: the claim `acl.paths`. */
+  acl: Record<string, object>;
 }
 
 export interface ClassPolicy {

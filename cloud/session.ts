@@ -73,9 +73,7 @@ async function lookUp(sessionToken: string): Promise<Session> {
   const user = row?.get('user') as Parse.User | undefined;
   // The row outlives a deleted user: it then points at nobody.
   if (!row || !user?.id || !user.createdAt) throw invalidSession();
-  const expiresAt = endOf(row);
-  if (expiresAt <= Date.now()) throw invalidSession();
-  return { identity: user.id, expiresAt };
+  return { identity: user.id, expiresAt: endOf(row) };
 }
 
 async function endOfHeaderSession(sessionToken: string): Promise<number> {
@@ -97,5 +95,7 @@ function sessionQuery(sessionToken: string): Parse.Query {
 
 function endOf(session: Parse.Object): number {
   const expiresAt = session.get('expiresAt') as Date | undefined;
-  return expiresAt ? expiresAt.getTime() : Number.POSITIVE_INFINITY;
+  const end = expiresAt ? expiresAt.getTime() : Number.POSITIVE_INFINITY;
+  if (end <= Date.now()) throw invalidSession();
+  return end;
 }

@@ -37,9 +37,20 @@ const classPolicy = z
     }
   });
 
+const aclPath = z
+  .string()
+  .startsWith('/', 'not a path: it starts with /')
+  .refine((path) => path !== '/**', "the server's own rights: name the paths that a user needs");
+
+// Whoever sets NEXMO_* and names no policy gets the paths that a chat needs.
+const nexmoPolicy = z.strictObject({ tokenTtlSeconds, acl: z.record(aclPath, z.looseObject({})) }).default({
+  tokenTtlSeconds: 900,
+  acl: { '/*/users/**': {}, '/*/conversations/**': {}, '/*/sessions/**': {} },
+});
+
 const policySchema = z.strictObject({
   virgil: z.strictObject({ tokenTtlSeconds }),
-  nexmo: z.strictObject({ tokenTtlSeconds, acl: z.record(z.string(), z.looseObject({})) }).optional(),
+  nexmo: nexmoPolicy,
   classes: z.record(
     z.string().regex(/^[A-Za-z][A-Za-z0-9_]*$/, 'not the name of a class of yours'),
     classPolicy,

@@ -1,14 +1,7 @@
 import { JwtGenerator } from 'virgil-sdk';
 import type { VirgilCredentials } from '../credentials';
+import type { IssuedToken } from './issued-token';
 import { virgilSigner } from './virgil-signer';
-
-export interface IssuedToken {
-  /** Compact JWT. */
-  token: string;
-  identity: string;
-  /** ISO 8601. */
-  expiresAt: string;
-}
 
 /**
  * Issues a Virgil JWT (formats.md, "Virgil JWT").

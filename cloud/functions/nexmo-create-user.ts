@@ -1,0 +1,50 @@
+import { credentialsFor, nexmoApiUrl, nexmoCredentials } from '../credentials';
+import { authenticate, type FunctionRequest } from '../session';
+import { issueNexmoAdminToken } from '../tokens/nexmo-token';
+import { createVonageUser, VonageError, type VonageUser } from '../vonage';
+
+const DISPLAY_NAME = /^.{0,100}$/su;
+
+/**
+ * `Parse.Cloud.run('nexmo-create-user', { sessionToken?: string, displayName?: string })`: makes the caller's user at
+ * Vonage, named by the caller's identity as in `nexmo-jwt`. A user who is there already stays as is.
+ *
+ * `displayName` is what other users see, at most 100 characters; the identity where none is given.
+ *
+ * @returns `{ id, name }`: Vonage's ID of the user, and the identity
+ * @throws Parse.Error 209 without a valid session; 142 for a bad `displayName`; 141 when the server's credentials are
+ *   missing or malformed, or Vonage does not do it
+ */
+export function nexmoCreateUser() {
+  const credentials = credentialsFor('nexmo-create-user', (environment) => ({
+    ...nexmoCredentials(environment),
+    apiUrl: nexmoApiUrl(environment),
+  }));
+
+  return async (request: FunctionRequest): Promise<VonageUser> => {
+    const { identity } = await authenticate(request);
+    const displayName = request.params.displayName ?? '';
+    if (typeof displayName !== 'string' || !DISPLAY_NAME.test(displayName)) {
+      throw new Parse.Error(
+        Parse.Error.VALIDATION_ERROR,
+        'displayName must be a string of at most 100 characters.',
+      );
+    }
+    const { apiUrl, ...application } = credentials(request);
+    try {
+      return await createVonageUser(
+        apiUrl,
+        issueNexmoAdminToken(application),
+        identity,
+        displayName || identity,
+      );
+    } catch (error) {
+      if (!(error instanceof VonageError)) throw error;
+      request.log.error(`nexmo-create-user failed: ${error.message}`);
+      throw new Parse.Error(
+        Parse.Error.SCRIPT_FAILED,
+        "The user could not be created at Vonage; this server's log says why.",
+      );
+    }
+  };
+}

@@ -1,0 +1,22 @@
+import { credentialsFor, nexmoCredentials } from '../credentials';
+import type { NexmoPolicy } from '../policy';
+import { authenticate, type FunctionRequest, tokenLifetime } from '../session';
+import type { IssuedToken } from '../tokens/issued-token';
+import { issueNexmoToken } from '../tokens/nexmo-token';
+
+/**
+ * `Parse.Cloud.run('nexmo-jwt', { sessionToken?: string })`: the caller's Nexmo JWT, with which the Nexmo Client SDK logs
+ * in as that user. It opens the policy's paths for the policy's lifetime, and never longer than the session.
+ *
+ * @returns `{ token, identity, expiresAt }`: compact JWT, the user's `objectId`, ISO 8601
+ * @throws Parse.Error 209 without a valid session; 141 when the server's credentials are missing or malformed
+ */
+export function nexmoJwt({ tokenTtlSeconds, acl }: NexmoPolicy) {
+  const credentials = credentialsFor('nexmo-jwt', nexmoCredentials);
+
+  return async (request: FunctionRequest): Promise<IssuedToken> => {
+    const session = await authenticate(request);
+    const { identity } = session;
+    return issueNexmoToken(credentials(request), identity, acl, tokenLifetime(session, tokenTtlSeconds));
+  };
+}
