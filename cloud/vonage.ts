@@ -128,11 +128,10 @@ function userId(method: string, user: unknown): string {
 }
 
 function refused(method: string, answer: Answer): VonageError {
+  const code = codeOf(answer);
   const hint =
     answer.status === 401 ? ': is NEXMO_PRIVATE_KEY the key of the application NEXMO_APP_ID?' : '.';
-  return new VonageError(
-    `${method} /v1/users was answered ${answer.status} (${codeOf(answer) ?? 'no code'})${hint}`,
-  );
+  return new VonageError(`${method} /v1/users was answered ${answer.status}${code ? ` ${code}` : ''}${hint}`);
 }
 
 /** Vonage's code of an error, such as `user:error:duplicate-name`: short, and of such letters that no token fits in it. */
