@@ -72,8 +72,9 @@ export function readPolicy(file: string): Policy {
   }
   const result = policySchema.safeParse(json);
   if (result.success) return result.data;
-  const faults = result.error.issues.map(
-    ({ path, message }) => `  ${path.join('.') || 'the file'}: ${message}`,
-  );
+  const faults = result.error.issues.map((issue) => {
+    const { message } = (issue.code === 'invalid_key' && issue.issues[0]) || issue;
+    return `  ${issue.path.join('.') || 'the file'}: ${message}`;
+  });
   throw new UserError(`${file} is not a valid policy:\n${faults.join('\n')}`);
 }

@@ -28,6 +28,10 @@ test('defaults are filled in', () => {
   });
 });
 
+test('without `nexmo`, its tokens live for 15 minutes and open what a chat needs, as in the project’s own', () => {
+  expect(read({ virgil, classes: {} }).nexmo).toEqual(readPolicy('back4app.json').nexmo);
+});
+
 test.each([
   ['virgil.tokenTtlSeconds', { virgil: { tokenTtlSeconds: 59 }, classes: {} }],
   ['virgil.tokenTtlSeconds', { virgil: { tokenTtlSeconds: 86_401 }, classes: {} }],
@@ -36,7 +40,16 @@ test.each([
   ['classes', { virgil }],
   ['nexmo.tokenTtlSeconds', { virgil, nexmo: { tokenTtlSeconds: 1, acl: {} }, classes: {} }],
   ['nexmo.acl', { virgil, nexmo: { tokenTtlSeconds: 900, acl: 'all' }, classes: {} }],
-  ['classes._User', { virgil, classes: { _User: classPolicy } }],
+  ['nexmo.acl', { virgil, nexmo: { tokenTtlSeconds: 900 }, classes: {} }],
+  [
+    'nexmo.acl.users/**: not a path',
+    { virgil, nexmo: { tokenTtlSeconds: 900, acl: { 'users/**': {} } }, classes: {} },
+  ],
+  [
+    "nexmo.acl./**: the server's own rights",
+    { virgil, nexmo: { tokenTtlSeconds: 900, acl: { '/**': {} } }, classes: {} },
+  ],
+  ['classes._User: not the name of a class of yours', { virgil, classes: { _User: classPolicy } }],
   ['classes.Message.encrypted', { virgil, classes: { Message: { plain: [] } } }],
   ['classes.Message.encrypted.0', { virgil, classes: { Message: { ...classPolicy, encrypted: ['bo dy'] } } }],
   ['classes.Message.plain.0', { virgil, classes: { Message: { ...classPolicy, plain: ['ACL'] } } }],

@@ -62,10 +62,12 @@ export async function startVonage() {
       const found = users.filter(({ name }) => name.startsWith(url.searchParams.get('name') ?? ''));
       return send(response, 200, { page_size: PAGE_SIZE, _embedded: { users: found.slice(0, PAGE_SIZE) } });
     }
-    if (users.some(({ name }) => name === body.name)) {
+    const { name, display_name } = body;
+    if (!name || !display_name) return send(response, 400, { code: 'http:error:validation-fail' });
+    if (users.some((user) => user.name === name)) {
       return send(response, 409, { code: 'user:error:duplicate-name', description: 'the name is taken' });
     }
-    const user = { id: `USR-${randomUUID()}`, name: body.name, display_name: body.display_name };
+    const user = { id: `USR-${randomUUID()}`, name, display_name };
     users.push(user);
     send(response, 201, user);
   });
@@ -105,7 +107,7 @@ export const faults = {
   }) as RequestListener,
 };
 
-async function bodyOf(request: IncomingMessage): Promise<{ name: string; display_name: string }> {
+async function bodyOf(request: IncomingMessage): Promise<{ name?: string; display_name?: string }> {
   let text = '';
   for await (const chunk of request) text += chunk;
   return text ? JSON.parse(text) : {};
