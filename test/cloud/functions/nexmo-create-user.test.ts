@@ -33,9 +33,9 @@ test('sends no admin token over the network in the clear', async () => {
     code: 141,
     error: 'nexmo-create-user is not configured on this server; its log says what to mend.',
   });
-  expect(server.logged()).toContain(
-    'nexmo-create-user is not configured: NEXMO_API_URL is not an https:// address',
-  );
+  expect(
+    server.logged().includes('nexmo-create-user is not configured: NEXMO_API_URL is not an https:// address'),
+  ).toBe(true);
   expect((await rest.run('nexmo-jwt', {}, user)).status).toBe(200);
   await server.setEnvironment({ NEXMO_API_URL: vonage.url });
 });
@@ -127,10 +127,12 @@ describe("Vonage's refusal", () => {
     const detail = 'internal host 10.0.0.7, trace 5c1d';
     vonage.failWith(faults.answer(400, { code: 'user:error:invalid-name', detail }));
     expect((await createUser({}, await rest.signUp())).body).toEqual(plain);
-    expect(server.logged()).toContain(
-      'nexmo-create-user failed: POST /v1/users was answered 400 user:error:invalid-name.',
-    );
-    expect(server.logged()).not.toContain(detail);
+    expect(
+      server
+        .logged()
+        .includes('nexmo-create-user failed: POST /v1/users was answered 400 user:error:invalid-name.'),
+    ).toBe(true);
+    expect(server.logged().includes(detail)).toBe(false);
   });
 
   test('of a token that it echoes leaves the token in no log', async () => {
@@ -144,10 +146,14 @@ describe("Vonage's refusal", () => {
       const [call, ...more] = vonage.takeCalls();
       expect(more).toEqual([]);
       expect(call?.token).toMatch(/^eyJ/);
-      expect(stranger.logged()).toContain(
-        'POST /v1/users was answered 401: is NEXMO_PRIVATE_KEY the key of the application NEXMO_APP_ID?',
-      );
-      expect(stranger.logged()).not.toMatch(/eyJ/);
+      expect(
+        stranger
+          .logged()
+          .includes(
+            'POST /v1/users was answered 401: is NEXMO_PRIVATE_KEY the key of the application NEXMO_APP_ID?',
+          ),
+      ).toBe(true);
+      expect(/eyJ/.test(stranger.logged())).toBe(false);
     } finally {
       await stranger.stop();
     }
@@ -161,5 +167,5 @@ test('the admin token is good for a minute, and leaves the server for Vonage alo
   expect((exp as number) - (iat as number)).toBe(60);
   expect(acl).toEqual({ paths: { '/**': {} } });
   expect(JSON.stringify(body)).not.toContain(call?.token);
-  expect(server.logged()).not.toMatch(/eyJ/);
+  expect(server.logged().includes(call?.token as string)).toBe(false);
 });
