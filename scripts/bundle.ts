@@ -1,9 +1,11 @@
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { build } from 'esbuild';
 import { readPolicy } from './policy';
 import { UserError } from './user-error';
 
 export const projectRoot = dirname(__dirname);
+/** The largest bundle that is deployed. */
+export const MAX_BUNDLE_BYTES = 200 * 1024;
 const unused = join(projectRoot, 'scripts/unused-by-tokens.ts');
 
 /**
@@ -16,7 +18,9 @@ export async function bundle(options: { outfile: string; policyFile?: string }):
   const policy = readPolicy(options.policyFile ?? join(projectRoot, 'back4app.json'));
   await build({
     entryPoints: [join(projectRoot, 'cloud/main.ts')],
-    outfile: options.outfile,
+    outfile: resolve(options.outfile),
+    // Names in the file's comments do not depend on where the build was started.
+    absWorkingDir: projectRoot,
     bundle: true,
     platform: 'node',
     target: 'node16',

@@ -19,8 +19,8 @@ interface Save extends SaveRequest {
 
 type Fault = readonly [code: number, message: string];
 
-// Fields that every class has, and that Parse Server looks after.
-const PARSE_FIELDS = ['objectId', 'createdAt', 'updatedAt', 'ACL'];
+/** Fields that every class has, and that Parse Server looks after. */
+export const PARSE_FIELDS = ['objectId', 'createdAt', 'updatedAt', 'ACL'];
 
 /**
  * Refuses a save that would store readable text or let a stranger at somebody's message. It checks the fields that the

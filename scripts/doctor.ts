@@ -1,0 +1,62 @@
+import { parseArgs } from 'node:util';
+import { config as readDotEnv } from 'dotenv';
+import { checkAsUser, checkDeployed } from './doctor/deployed';
+import { type Finding, type Findings, fault, print, skipped } from './doctor/finding';
+import { checkPolicy, checkProject, projectPolicy } from './doctor/project';
+import { checkSchema } from './doctor/schema';
+import { givenMasterKey, ParseApp, parseAppOptions } from './parse-app';
+import { ask, canAsk } from './prompt';
+import { runCommand, UserError } from './user-error';
+
+runCommand(async () => {
+  const { values } = parseArgs({
+    options: {
+      ...parseAppOptions,
+      password: { type: 'string' },
+      json: { type: 'boolean', default: false },
+    },
+  });
+  if (values.password !== undefined) {
+    throw new UserError('--password is no option: set DOCTOR_PASSWORD, or type it when asked for it.');
+  }
+  readDotEnv({ quiet: true });
+  const findings =
+    values.server || values['app-id'] || values['master-key']
+      ? checkApp(new ParseApp(values), { mayAsk: canAsk && !values.json })
+      : checkProject(process.env, { credentialsMayBeElsewhere: false });
+  const all: Finding[] = [];
+  for await (const finding of findings) {
+    all.push(finding);
+    if (!values.json) print(finding);
+  }
+  const isWell = all.every(({ status }) => status !== 'fault');
+  if (values.json) console.log(JSON.stringify({ ok: isWell, findings: all }, null, 2));
+  if (!isWell) process.exitCode = 1;
+});
+
+/** Checks a deployed app: from outside, then as a user, then with the master key. */
+async function* checkApp(app: ParseApp, { mayAsk }: { mayAsk: boolean }): Findings {
+  const policy = checkPolicy();
+  yield policy;
+  if (policy.status === 'fault') return;
+  try {
+    yield* checkDeployed(app);
+    const user = await givenUser(mayAsk);
+    if (user) yield* checkAsUser(app, projectPolicy(), user, process.env);
+    else yield skipped('token and guards', 'needs a user of the app: set DOCTOR_USER and DOCTOR_PASSWORD.');
+    const masterKey = await givenMasterKey(process.env, mayAsk);
+    if (masterKey) yield* checkSchema(app, projectPolicy(), masterKey);
+    else yield skipped('schema and rows', 'needs the master key: set PARSE_MASTER_KEY.');
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    yield fault('server', error.message);
+  }
+}
+
+async function givenUser(mayAsk: boolean): Promise<{ username: string; password: string } | undefined> {
+  const { DOCTOR_USER, DOCTOR_PASSWORD } = process.env;
+  const username = DOCTOR_USER || (mayAsk && (await ask('Name of a user of the app (Enter for none):')));
+  if (!username) return undefined;
+  const password = DOCTOR_PASSWORD || (mayAsk && (await ask('Password (not shown):', { secret: true })));
+  return password ? { username, password } : undefined;
+}

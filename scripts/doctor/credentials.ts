@@ -1,0 +1,102 @@
+import { createHash, generateKeyPairSync } from 'node:crypto';
+import { Jwt } from 'virgil-sdk';
+import {
+  CredentialError,
+  type Environment,
+  type VirgilCredentials,
+  virgilCredentials,
+} from '../../cloud/credentials';
+import { issueVirgilToken } from '../../cloud/tokens/virgil-token';
+import { type Findings, fault, ok, skipped } from './finding';
+import { isSignedWith, publicHalf } from './virgil-token';
+
+interface CredentialSet {
+  function: string;
+  read(environment: Environment): unknown;
+  /** A well-formed value of each variable. */
+  example: Record<string, string>;
+  /** Without the set all but its function works. */
+  isOptional: boolean;
+}
+
+const credentialSets: CredentialSet[] = [
+  {
+    function: 'virgil-jwt',
+    read: virgilCredentials,
+    example: {
+      VIRGIL_APP_ID: '0'.repeat(32),
+      VIRGIL_APP_KEY_ID: '1'.repeat(32),
+      VIRGIL_APP_KEY: generateKeyPairSync('ed25519')
+        .privateKey.export({ format: 'der', type: 'pkcs8' })
+        .toString('base64'),
+    },
+    isOptional: false,
+  },
+];
+
+/**
+ * Checks each variable by name, and that the App Key signs what its public half verifies.
+ *
+ * @param mayBeElsewhere credentials of which no variable is set here are no fault: the server has its own
+ */
+export async function* checkCredentials(environment: Environment, mayBeElsewhere: boolean): Findings {
+  for (const set of credentialSets) {
+    const names = Object.keys(set.example);
+    if (names.every((name) => !environment[name]) && (set.isOptional || mayBeElsewhere)) {
+      yield skipped(
+        set.function,
+        `${names.join(', ')} are not set here: needed on the server, for ${set.function}.`,
+      );
+      continue;
+    }
+    // Each among well-formed others, so that every fault is named and not the first alone.
+    const faults = names.map((name) =>
+      environment[name]
+        ? whyRefused(set, { ...set.example, [name]: environment[name] })
+        : 'is not set: put it into .env, as NAME=value.',
+    );
+    for (const [i, name] of names.entries()) {
+      const reason = faults[i];
+      yield reason ? fault(name, reason) : ok(name, 'well-formed');
+    }
+    const reason = faults.some(Boolean) ? undefined : whyRefused(set, environment);
+    if (reason) yield fault(set.function, reason);
+  }
+  yield* checkAppKey(environment);
+}
+
+async function* checkAppKey(environment: Environment): Findings {
+  const check = 'App Key';
+  let credentials: VirgilCredentials;
+  try {
+    credentials = virgilCredentials(environment);
+  } catch {
+    yield skipped(check, 'needs well-formed VIRGIL_ variables.');
+    return;
+  }
+  if (credentials.appId.toLowerCase() === keyIdOf(credentials)) {
+    yield fault(
+      check,
+      'VIRGIL_APP_ID is the ID of this App Key: VIRGIL_APP_ID and VIRGIL_APP_KEY_ID are swapped.',
+    );
+    return;
+  }
+  const { token } = issueVirgilToken(credentials, 'doctor', 60_000);
+  yield (await isSignedWith(Jwt.fromString(token), credentials))
+    ? ok(check, 'signs tokens that its public half verifies')
+    : fault(check, 'VIRGIL_APP_KEY signs tokens that its public half does not verify: make a new App Key.');
+}
+
+function whyRefused({ read }: CredentialSet, environment: Environment): string | undefined {
+  try {
+    read(environment);
+  } catch (error) {
+    if (error instanceof CredentialError) return error.message;
+    throw error;
+  }
+}
+
+/** A key's ID where it was derived from the key: the first 16 bytes of SHA-512 of its public half. */
+function keyIdOf({ appKey }: VirgilCredentials): string {
+  return createHash('sha512').update(publicHalf(appKey)).digest('hex').slice(0, 32);
+}

@@ -1,0 +1,31 @@
+import { styleText } from 'node:util';
+
+/** What the doctor says of one thing that it looked at. */
+export interface Finding {
+  check: string;
+  status: 'ok' | 'fault' | 'skipped';
+  /** What is well; what is wrong and how to mend it; or why it was not looked at. Holds no secret. */
+  message: string;
+}
+
+/** Findings in the order in which they are made. */
+export type Findings = AsyncGenerator<Finding, void>;
+
+const finding = (status: Finding['status']) => (check: string, message: string) => ({
+  check,
+  status,
+  message,
+});
+
+export const ok = finding('ok');
+export const fault = finding('fault');
+export const skipped = finding('skipped');
+
+const COLOURS = { ok: 'green', fault: 'red', skipped: 'yellow' } as const;
+
+/** One line, coloured on a terminal. */
+export function print({ check, status, message }: Finding): void {
+  const word = status.padEnd(8);
+  const isColoured = process.stdout.isTTY && process.stdout.hasColors();
+  console.log(`${isColoured ? styleText(COLOURS[status], word) : word} ${check.padEnd(20)} ${message}`);
+}

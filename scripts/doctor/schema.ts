@@ -1,0 +1,155 @@
+import { EnvelopeError } from '../../cloud/envelope/envelope-error';
+import { recogniseEnvelope } from '../../cloud/envelope/recognise-envelope';
+import type { ClassPolicy, Policy } from '../../cloud/policy';
+import { PARSE_FIELDS } from '../../cloud/triggers/guard';
+import { type ClassSchema, inShort, type ParseApp } from '../parse-app';
+import { type Finding, type Findings, fault, ok, skipped } from './finding';
+
+// Of each class, the oldest rows are looked at: those may be older than the guard.
+const MAX_ROWS = 1000;
+const ROWS_A_PAGE = 100;
+
+const OPERATIONS = ['find', 'get', 'count', 'create', 'update', 'delete', 'addField'];
+
+/** Checks what only the master key can see of a deployed app. */
+export async function* checkSchema(app: ParseApp, policy: Policy, masterKey: string): Findings {
+  const schemas = await app.schemas(masterKey);
+  yield ok('master key', 'is accepted');
+  yield* checkWebhooks(app, policy, masterKey);
+  for (const [className, classPolicy] of Object.entries(policy.classes)) {
+    const schema = schemas.get(className);
+    if (!schema) {
+      yield fault(`${className} class`, 'is not there: npm run schema.');
+      continue;
+    }
+    yield checkPermissions(schema);
+    yield checkFields(schema, classPolicy);
+    yield checkDefaults(schema);
+    if (classPolicy.encrypted.length > 0) yield await checkRows(app, className, classPolicy, masterKey);
+  }
+}
+
+/** A webhook is called in place of the trigger or function of the same name. */
+async function* checkWebhooks(app: ParseApp, policy: Policy, masterKey: string): Findings {
+  type Trigger = { className?: string; triggerName?: string };
+  type Function = { functionName?: string };
+  const triggers = await app.call<Trigger[]>('GET', '/hooks/triggers', undefined, { masterKey });
+  const functions = await app.call<Function[]>('GET', '/hooks/functions', undefined, { masterKey });
+  if (!Array.isArray(triggers.body) || !Array.isArray(functions.body)) {
+    yield skipped('webhooks', `the server does not list them (${inShort(triggers)}).`);
+    return;
+  }
+  const replaced = [
+    ...(triggers.body as Trigger[])
+      .filter(
+        ({ className = '', triggerName }) => triggerName === 'beforeSave' && className in policy.classes,
+      )
+      .map(({ className }) => `the guard of ${className}`),
+    ...(functions.body as Function[])
+      .filter(({ functionName }) => functionName === 'virgil-jwt')
+      .map(({ functionName }) => `${functionName}`),
+  ];
+  yield replaced.length > 0
+    ? fault(
+        'webhooks',
+        `a webhook replaces ${replaced.join(', ')}: delete it in the dashboard, under Webhooks.`,
+      )
+    : ok('webhooks', 'none replaces a guard');
+}
+
+function checkPermissions({ className, classLevelPermissions }: ClassSchema): Finding {
+  const check = `${className} permissions`;
+  const isPublic = (operation: string) =>
+    !classLevelPermissions || (classLevelPermissions[operation] as Record<string, unknown>)?.['*'] === true;
+  const open = OPERATIONS.filter(isPublic);
+  return open.length > 0
+    ? fault(check, `open to the public: ${open.join(', ')}. npm run schema.`)
+    : ok(check, 'closed to the public');
+}
+
+function checkFields({ className, fields }: ClassSchema, { encrypted, plain }: ClassPolicy): Finding {
+  const check = `${className} fields`;
+  const known = [...PARSE_FIELDS, ...encrypted, ...plain];
+  const unknown = Object.keys(fields).filter((field) => !known.includes(field));
+  if (unknown.length > 0) {
+    const names = unknown.join(', ');
+    return fault(
+      check,
+      `not in the policy: ${names}. Name them in back4app.json, or delete them in the dashboard.`,
+    );
+  }
+  const missing = [...encrypted, ...plain].filter((field) => !fields[field]);
+  if (missing.length > 0) return fault(check, `not there: ${missing.join(', ')}. npm run schema.`);
+  const notStrings = encrypted.filter((field) => fields[field]?.type !== 'String');
+  return notStrings.length > 0
+    ? fault(
+        check,
+        `encrypted, and not of type String: ${notStrings.join(', ')}. Name other fields in back4app.json.`,
+      )
+    : ok(check, 'those of the policy');
+}
+
+function checkDefaults({ className, fields }: ClassSchema): Finding {
+  const check = `${className} defaults`;
+  const withDefault = Object.keys(fields).filter((field) => {
+    const value = fields[field]?.defaultValue;
+    return value !== undefined && value !== null;
+  });
+  return withDefault.length > 0
+    ? fault(
+        check,
+        `default values, which are written after the guard has looked: ${withDefault.join(', ')}. Take them away in the dashboard.`,
+      )
+    : ok(check, 'no field has a default value');
+}
+
+async function checkRows(
+  app: ParseApp,
+  className: string,
+  policy: ClassPolicy,
+  masterKey: string,
+): Promise<Finding> {
+  const check = `${className} rows`;
+  let rows = 0;
+  let plaintext = 0;
+  for (let page = ROWS_A_PAGE; page === ROWS_A_PAGE && rows < MAX_ROWS; ) {
+    const parameters = new URLSearchParams({
+      keys: policy.encrypted.join(','),
+      order: 'createdAt',
+      skip: String(rows),
+      limit: String(ROWS_A_PAGE),
+    });
+    const answer = await app.call<{ results: Record<string, unknown>[] }>(
+      'GET',
+      `/classes/${className}?${parameters}`,
+      undefined,
+      { masterKey },
+    );
+    const { results } = answer.body;
+    if (!results) return fault(check, `cannot be read (${inShort(answer)}).`);
+    page = results.length;
+    rows += page;
+    plaintext += results.filter((row) =>
+      policy.encrypted.some((field) => isPlaintext(row[field], policy)),
+    ).length;
+  }
+  const looked = rows < MAX_ROWS ? `all ${rows} rows` : `the oldest ${rows} rows`;
+  return plaintext > 0
+    ? fault(
+        check,
+        `${plaintext} of ${looked} hold plaintext in an encrypted field, from before the guard: have a client encrypt them, or delete them.`,
+      )
+    : ok(check, `${looked} hold ciphertext`);
+}
+
+function isPlaintext(value: unknown, policy: ClassPolicy): boolean {
+  if (value === undefined || value === null) return false;
+  if (typeof value !== 'string') return true;
+  try {
+    recogniseEnvelope(value, policy);
+    return false;
+  } catch (error) {
+    if (error instanceof EnvelopeError) return true;
+    throw error;
+  }
+}

@@ -1,0 +1,44 @@
+import { createInterface } from 'node:readline';
+import { Writable } from 'node:stream';
+import { UserError } from './user-error';
+
+/** Whether somebody sits at a terminal. Questions go to stderr: stdout is the command's result. */
+export const canAsk = Boolean(process.stdin.isTTY && process.stderr.isTTY);
+
+/**
+ * Asks for a line.
+ *
+ * @param options.secret do not show what is typed
+ * @throws UserError where the answer is Ctrl-C or Ctrl-D
+ */
+export function ask(question: string, options: { secret: boolean } = { secret: false }): Promise<string> {
+  let muted = false;
+  const output = new Writable({
+    write(chunk, _encoding, done) {
+      if (!muted) process.stderr.write(chunk);
+      done();
+    },
+  });
+  const lines = createInterface({ input: process.stdin, output, terminal: true });
+  return new Promise<string>((done, fail) => {
+    lines.once('close', () => fail(new UserError('Stopped: no answer.')));
+    lines.question(`${question} `, done);
+    muted = options.secret;
+  }).finally(() => {
+    lines.close();
+    if (muted) process.stderr.write('\n');
+  });
+}
+
+/**
+ * Asks before something is changed, unless `--yes` has said it already.
+ *
+ * @throws UserError where the answer is not yes, or nobody is there to ask
+ */
+export async function confirm(question: string, yes: boolean): Promise<void> {
+  if (yes) return;
+  if (!canAsk)
+    throw new UserError('Nothing was changed: there is no terminal to ask on. Say --yes to go on.');
+  const answer = await ask(`${question} [y/N]`);
+  if (!/^y(es)?$/i.test(answer.trim())) throw new UserError('Nothing was changed.');
+}

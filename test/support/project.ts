@@ -1,0 +1,52 @@
+import { spawn } from 'node:child_process';
+import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { projectRoot } from '../../scripts/bundle';
+
+export interface Run {
+  status: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+export interface TestProject {
+  folder: string;
+  /** Overwrites a file of the project. */
+  write(file: string, content: string): void;
+  /** Runs one of the project's commands, as npm does, in this environment alone. */
+  run(command: string, args?: string[], environment?: Record<string, string>): Promise<Run>;
+  remove(): void;
+}
+
+/** A copy of this project, for tests that change it. */
+export function makeProject(): TestProject {
+  const folder = mkdtempSync(join(tmpdir(), 'e2ee-project-'));
+  for (const name of ['cloud', 'scripts', 'back4app.json', 'package.json', 'tsconfig.json', '.parseignore']) {
+    cpSync(join(projectRoot, name), join(folder, name), { recursive: true });
+  }
+  rmSync(join(folder, 'cloud/main.js'), { force: true });
+  symlinkSync(join(projectRoot, 'node_modules'), join(folder, 'node_modules'));
+  return {
+    folder,
+    write: (file, content) => writeFileSync(join(folder, file), content),
+    run: (command, args = [], environment = {}) =>
+      new Promise((done) => {
+        const child = spawn(process.execPath, ['--require', 'tsx/cjs', `scripts/${command}.ts`, ...args], {
+          cwd: folder,
+          env: { PATH: process.env.PATH, ...environment },
+          stdio: ['ignore', 'pipe', 'pipe'],
+        });
+        let stdout = '';
+        let stderr = '';
+        child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+          stdout += chunk;
+        });
+        child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+          stderr += chunk;
+        });
+        child.once('close', (status) => done({ status, stdout, stderr }));
+      }),
+    remove: () => rmSync(folder, { recursive: true }),
+  };
+}
