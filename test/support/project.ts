@@ -16,6 +16,17 @@ export interface TestProject {
   write(file: string, content: string): void;
   /** Runs one of the project's commands, as npm does, in this environment alone. */
   run(command: string, args?: string[], environment?: Record<string, string>): Promise<Run>;
+  /**
+   * Runs one of the project's commands on a terminal, and types each answer when its question is asked.
+   *
+   * @returns all that the terminal shows, what is typed included
+   */
+  runOnTerminal(
+    command: string,
+    args: string[],
+    answers: [question: string, answer: string][],
+    environment?: Record<string, string>,
+  ): Promise<{ status: number | null; shown: string }>;
   remove(): void;
 }
 
@@ -46,6 +57,26 @@ export function makeProject(): TestProject {
           stderr += chunk;
         });
         child.once('close', (status) => done({ status, stdout, stderr }));
+      }),
+    runOnTerminal: (command, args, answers, environment = {}) =>
+      new Promise((done) => {
+        const line = [process.execPath, '--require', 'tsx/cjs', `scripts/${command}.ts`, ...args].join(' ');
+        const child = spawn('script', ['--quiet', '--return', '--command', line, '/dev/null'], {
+          cwd: folder,
+          env: { PATH: process.env.PATH, TERM: 'xterm', ...environment },
+          stdio: ['pipe', 'pipe', 'inherit'],
+        });
+        const left = [...answers];
+        let shown = '';
+        child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+          shown += chunk;
+          const [question, answer] = left[0] ?? [];
+          if (question !== undefined && shown.includes(question)) {
+            left.shift();
+            child.stdin.write(`${answer}\r`);
+          }
+        });
+        child.once('close', (status) => done({ status, shown }));
       }),
     remove: () => rmSync(folder, { recursive: true }),
   };

@@ -1,0 +1,379 @@
+import type { Finding } from '../../../scripts/doctor/finding';
+import { envelopeMaker } from '../../support/envelopes';
+import { startHttpServer, unusedUrl } from '../../support/http-server';
+import { startParseServer, type TestServer } from '../../support/parse-server';
+import { makeProject } from '../../support/project';
+import { restClient } from '../../support/rest';
+import { makeVirgilApplication } from '../../support/virgil-application';
+import { loadVirgilCrypto } from '../../support/virgil-crypto';
+
+const project = makeProject();
+const master = { master: true };
+const password = 'a password';
+const printed: string[] = [];
+const secrets = new Set([password, 'a wrong password', 'a-wrong-key', 'test-master-key']);
+
+/** Runs the doctor on a server, with nothing but what is given. */
+async function doctor(server: { url: string; appId: string }, environment = {}, args: string[] = []) {
+  const app = ['--server', server.url, '--app-id', server.appId];
+  const run = await project.run('doctor', [...app, '--json', ...args], environment);
+  printed.push(run.stdout, run.stderr);
+  expect(run.stderr).toBe('');
+  const report = JSON.parse(run.stdout) as { ok: boolean; findings: Finding[] };
+  expect(run.status).toBe(report.ok ? 0 : 1);
+  const byCheck = Object.fromEntries(report.findings.map(({ check, ...finding }) => [check, finding]));
+  return { ...report, byCheck, checks: report.findings.map(({ check }) => check) };
+}
+
+const fault = (message: RegExp) => ({ status: 'fault', message: expect.stringMatching(message) });
+const ok = expect.objectContaining({ status: 'ok' });
+
+let crypto: Awaited<ReturnType<typeof loadVirgilCrypto>>;
+beforeAll(async () => {
+  crypto = await loadVirgilCrypto();
+});
+afterAll(() => project.remove());
+
+describe('an app that is deployed as it should be', () => {
+  let server: TestServer;
+  let client: ReturnType<typeof restClient>;
+  let user: { DOCTOR_USER: string; DOCTOR_PASSWORD: string };
+  let credentials: Record<string, string>;
+  const key = { PARSE_MASTER_KEY: 'test-master-key' };
+
+  beforeAll(async () => {
+    server = await startParseServer({ parseOptions: { allowClientClassCreation: false } });
+    client = restClient(server);
+    user = { DOCTOR_USER: (await client.signUp()).username, DOCTOR_PASSWORD: password };
+    credentials = makeVirgilApplication(crypto).environment;
+    secrets.add(credentials.VIRGIL_APP_KEY as string);
+  });
+  afterAll(() => server.stop());
+
+  test('before npm run schema: each class is named, and the credentials that the server lacks', async () => {
+    const { byCheck } = await doctor(server, { ...user, ...key });
+    expect(byCheck['Message class']).toEqual(fault(/not there: npm run schema/));
+    expect(byCheck['ChatThread class']).toEqual(fault(/not there: npm run schema/));
+    expect(byCheck['Message guard']).toEqual(fault(/npm run schema/));
+    expect(byCheck.token).toEqual(fault(/set the VIRGIL_ variables on the server; its log names/));
+    const app = ['--server', server.url, '--app-id', server.appId, '--yes'];
+    expect((await project.run('schema', app, key)).status).toBe(0);
+    await server.setEnvironment(credentials);
+  });
+
+  test('all is well, twice in a row, and it leaves nothing behind', async () => {
+    const body = envelopeMaker(crypto)();
+    const { id, sessionToken } = await client.signUp();
+    await client.call('POST', '/classes/Message', { body, senderId: id }, { sessionToken });
+    const rows = async () => [
+      (await client.call('GET', '/sessions', undefined, master)).body.results.length,
+      (await client.call('GET', '/classes/Message', undefined, master)).body.results.length,
+      (await client.call('GET', '/schemas', undefined, master)).body.results.length,
+    ];
+    const before = await rows();
+    const first = await doctor(server, { ...user, ...key, ...credentials });
+    const second = await doctor(server, { ...user, ...key, ...credentials });
+    expect(first.ok).toBe(true);
+    expect(second.findings).toEqual(first.findings);
+    expect(first.findings.filter(({ status }) => status !== 'ok')).toEqual([]);
+    expect(first.byCheck['Message rows']?.message).toBe('all 1 rows hold ciphertext');
+    expect(first.checks).toEqual([
+      'policy',
+      'server',
+      'virgil-jwt',
+      'class creation',
+      'log in',
+      'token',
+      'signature',
+      'Message guard',
+      'log out',
+      'master key',
+      'webhooks',
+      ...['Message permissions', 'Message fields', 'Message defaults', 'Message rows'],
+      ...['ChatThread permissions', 'ChatThread fields', 'ChatThread defaults'],
+    ]);
+    expect(await rows()).toEqual(before);
+  });
+
+  test('without a user and the master key: what needs them is skipped, and says so', async () => {
+    const { byCheck, ok: isWell } = await doctor(server);
+    expect(isWell).toBe(true);
+    expect(byCheck['token and guards']).toEqual({
+      status: 'skipped',
+      message: expect.stringContaining('set DOCTOR_USER and DOCTOR_PASSWORD'),
+    });
+    expect(byCheck['schema and rows']?.message).toContain('set PARSE_MASTER_KEY');
+  });
+
+  test('on a terminal it asks, and shows neither password nor master key', async () => {
+    const { status, shown } = await project.runOnTerminal(
+      'doctor',
+      ['--server', server.url, '--app-id', server.appId],
+      [
+        ['Name of a user', user.DOCTOR_USER],
+        ['Password', password],
+        ['Master key', server.masterKey],
+      ],
+    );
+    printed.push(shown);
+    expect(shown).toContain(user.DOCTOR_USER);
+    expect(shown).toContain('the user has a session');
+    expect(shown).toContain('none replaces a guard');
+    expect(status).toBe(0);
+  });
+
+  test('a user with another password', async () => {
+    const { byCheck } = await doctor(server, { ...user, DOCTOR_PASSWORD: 'a wrong password' });
+    expect(byCheck['log in']).toEqual(fault(/another password/));
+  });
+
+  test('wrong keys: application ID, master key', async () => {
+    const elsewhere = await doctor({ ...server, appId: 'another' });
+    expect(elsewhere.byCheck.server).toEqual(fault(/refuses the application ID or the key: check --app-id/));
+    const { byCheck } = await doctor(server, { PARSE_MASTER_KEY: 'a-wrong-key' });
+    expect(byCheck.server).toEqual(fault(/refuses the master key: check PARSE_MASTER_KEY/));
+  });
+
+  test('tells whether the App Key there is the one here', async () => {
+    const signatureWith = async (changes: Record<string, string | undefined>) =>
+      (await doctor(server, { ...user, ...credentials, ...changes })).byCheck.signature;
+    const { VIRGIL_APP_ID, VIRGIL_APP_KEY_ID } = credentials;
+    const other = makeVirgilApplication(crypto).environment;
+    secrets.add(other.VIRGIL_APP_KEY);
+    expect(await signatureWith(other)).toMatchObject({ status: 'skipped', message: /another VIRGIL_APP_ID/ });
+    expect(await signatureWith({ ...other, VIRGIL_APP_ID })).toMatchObject({
+      status: 'skipped',
+      message: /another App Key/,
+    });
+    expect(await signatureWith({ VIRGIL_APP_KEY: other.VIRGIL_APP_KEY })).toEqual(
+      fault(/another key than here, under the same VIRGIL_APP_KEY_ID/),
+    );
+    const swapped = { VIRGIL_APP_ID: VIRGIL_APP_KEY_ID, VIRGIL_APP_KEY_ID: VIRGIL_APP_ID };
+    expect(await signatureWith(swapped)).toEqual(fault(/swapped/));
+  });
+});
+
+describe('an app without this package, with a past', () => {
+  let server: TestServer;
+  let client: ReturnType<typeof restClient>;
+  let webhooks: Awaited<ReturnType<typeof startHttpServer>>;
+  let hookAnswer: unknown;
+  let user: { DOCTOR_USER: string; DOCTOR_PASSWORD: string };
+  let identity: string;
+  const key = { PARSE_MASTER_KEY: 'test-master-key' };
+  const OLD_MESSAGE = 'what was said before there was a guard';
+
+  beforeAll(async () => {
+    server = await startParseServer({ cloudCode: '' });
+    client = restClient(server);
+    webhooks = await startHttpServer(() => ({
+      headers: { 'Content-Type': 'application/json' },
+      body: { success: hookAnswer },
+    }));
+    const { id, username } = await client.signUp();
+    identity = id;
+    user = { DOCTOR_USER: username, DOCTOR_PASSWORD: password };
+    secrets.add(OLD_MESSAGE);
+    const fields = {
+      body: { type: 'String', defaultValue: OLD_MESSAGE },
+      senderId: { type: 'String' },
+      preview: { type: 'String' },
+    };
+    await client.call('POST', '/schemas/Message', { className: 'Message', fields }, master);
+    const bodies = [OLD_MESSAGE, envelopeMaker(crypto)(), OLD_MESSAGE];
+    for (const body of bodies) await client.call('POST', '/classes/Message', { body }, master);
+    const chatThread = { className: 'ChatThread', fields: { senderId: { type: 'String' } } };
+    await client.call('POST', '/schemas/ChatThread', chatThread, master);
+  });
+  afterAll(async () => {
+    await server.stop();
+    await webhooks.stop();
+  });
+
+  test('is seen from outside: no virgil-jwt, and classes by whoever likes', async () => {
+    const { byCheck } = await doctor(server);
+    expect(byCheck['virgil-jwt']).toEqual(fault(/not there: npm run deploy/));
+    expect(byCheck['class creation']).toEqual(fault(/clients may create classes/));
+    expect((await client.call('GET', '/schemas', undefined, master)).body.results).not.toContainEqual(
+      expect.objectContaining({ className: expect.stringMatching(/^Doctor/) }),
+    );
+  });
+
+  test('is seen by a user: no token, and plaintext is taken, which is deleted again', async () => {
+    const rows = async () => (await client.call('GET', '/classes/Message', undefined, master)).body.results;
+    const before = await rows();
+    const { byCheck } = await doctor(server, user);
+    expect(byCheck.token).toEqual(fault(/virgil-jwt is not there/));
+    expect(byCheck['Message guard']).toEqual(fault(/plaintext is accepted: npm run deploy/));
+    expect(byCheck['log out']).toEqual(ok);
+    expect(await rows()).toEqual(before);
+  });
+
+  test('is seen with the master key: permissions, fields, default values, old plaintext', async () => {
+    const { byCheck } = await doctor(server, key);
+    expect(byCheck['Message permissions']).toEqual(fault(/open to the public: find, get, count, create/));
+    expect(byCheck['Message fields']).toEqual(fault(/not in the policy: preview\./));
+    expect(byCheck['ChatThread fields']).toEqual(
+      fault(/not there: senderUsername, recipient.*npm run schema/),
+    );
+    expect(byCheck['Message defaults']).toEqual(fault(/default values.*: body\./));
+    expect(byCheck['Message rows']).toEqual(fault(/^2 of all 3 rows hold plaintext/));
+  });
+
+  test('an encrypted field that cannot hold an envelope', async () => {
+    const policy = {
+      virgil: { tokenTtlSeconds: 1200 },
+      classes: { Photo: { encrypted: ['image'], plain: [] } },
+    };
+    const photo = { className: 'Photo', fields: { image: { type: 'Object' } } };
+    await client.call('POST', '/schemas/Photo', photo, master);
+    await client.call('POST', '/classes/Photo', { image: { text: OLD_MESSAGE } }, master);
+    const elsewhere = makeProject();
+    elsewhere.write('back4app.json', JSON.stringify(policy));
+    const app = ['--server', server.url, '--app-id', server.appId];
+    const { stdout } = await elsewhere.run('doctor', app, { ...user, ...key });
+    elsewhere.remove();
+    printed.push(stdout);
+    expect(stdout).toMatch(/^fault +Photo fields +encrypted, and not of type String: image\./m);
+    expect(stdout).toMatch(/^fault +Photo rows +1 of all 1 rows hold plaintext/m);
+    expect(stdout).toMatch(/^fault +Photo guard +what it refuses is not plaintext \(status 400, code 111\)/m);
+  });
+
+  test('of a thousand old rows and more, the oldest thousand are looked at', async () => {
+    await server.sql(`
+      INSERT INTO "Message" ("objectId", "createdAt", "body")
+      SELECT 'old' || i, timestamp '2020-01-01' + i * interval '1 minute', 'plaintext'
+      FROM generate_series(1, 1100) i`);
+    const { byCheck } = await doctor(server, key);
+    expect(byCheck['Message rows']).toEqual(fault(/^1000 of the oldest 1000 rows hold plaintext/));
+    await server.sql(`DELETE FROM "Message" WHERE "objectId" LIKE 'old%'`);
+  });
+
+  test('webhooks in place of a guard and of virgil-jwt; no token, and one for somebody else', async () => {
+    const trigger = { className: 'Message', triggerName: 'beforeSave', url: webhooks.url };
+    await client.call('POST', '/hooks/triggers', trigger, master);
+    await client.call('POST', '/hooks/functions', { functionName: 'virgil-jwt', url: webhooks.url }, master);
+    hookAnswer = { token: 'not.a.jwt' };
+    const { byCheck } = await doctor(server, { ...user, ...key });
+    expect(byCheck.webhooks).toEqual(fault(/a webhook replaces the guard of Message, virgil-jwt: delete it/));
+    expect(byCheck['virgil-jwt']).toEqual(fault(/answers a call without a session/));
+    expect(byCheck.token).toEqual(fault(/no JWT/));
+
+    const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
+    const forged = { iss: 'virgil-x', sub: 'identity-somebodyElse', iat: 1, exp: 2 };
+    const token = `${part({ alg: 'VEDS512', typ: 'JWT', cty: 'virgil-jwt;v=1', kid: 'x' })}.${part(forged)}.AAAA`;
+    secrets.add(token);
+    hookAnswer = { token, identity: 'somebodyElse', expiresAt: new Date().toISOString() };
+    const other = await doctor(server, user);
+    expect(other.byCheck.token).toEqual(fault(/kid is not.*iss is not.*sub is not.*iat is not now/));
+    expect(other.byCheck.token).toEqual(fault(/identity is not the user's objectId; expiresAt is not/));
+    hookAnswer = {};
+    expect((await doctor(server, user)).byCheck.token).toEqual(fault(/gives no token/));
+    await client.call('PUT', '/hooks/triggers/Message/beforeSave', { __op: 'Delete' }, master);
+    await client.call('PUT', '/hooks/functions/virgil-jwt', { __op: 'Delete' }, master);
+  });
+
+  test('a class that the user may not write', async () => {
+    const classLevelPermissions = { create: {} };
+    await client.call('PUT', '/schemas/Message', { className: 'Message', classLevelPermissions }, master);
+    const { byCheck } = await doctor(server, user);
+    expect(byCheck['Message guard']).toEqual(fault(/this user may not save here/));
+  });
+
+  test('a row that the user may save and not delete is named', async () => {
+    const classLevelPermissions = {
+      create: { '*': true },
+      get: { '*': true },
+      find: { '*': true },
+      delete: {},
+    };
+    await client.call('PUT', '/schemas/Message', { className: 'Message', classLevelPermissions }, master);
+    const { findings } = await doctor(server, user);
+    const { results } = (
+      await client.call('GET', `/classes/Message?where={"senderId":"${identity}"}`, undefined, master)
+    ).body;
+    expect(findings).toContainEqual({
+      check: 'Message guard',
+      ...fault(new RegExp(`may not delete its row ${results[0].objectId}`)),
+    });
+  });
+});
+
+describe('a server that is no Parse Server', () => {
+  const serverFinding = async (url: string) => (await doctor({ url, appId: 'app' })).byCheck.server;
+
+  test('it is down', async () => {
+    expect(await serverFinding(await unusedUrl())).toEqual(fault(/cannot be reached: nothing listens there/));
+  });
+
+  test.each([
+    [
+      'it answers with a web page',
+      { body: '<!doctype html>' },
+      /does not answer as Parse Server does \(status 200\)/,
+    ],
+    [
+      'it has no such page',
+      { status: 404, body: 'Not Found' },
+      /does not answer as Parse Server does \(status 404\)/,
+    ],
+    [
+      'it redirects',
+      { status: 301, headers: { Location: 'https://example.com' } },
+      /redirects to another address/,
+    ],
+  ])('%s', async (_name, answer, message) => {
+    const { url, stop } = await startHttpServer(() => answer);
+    expect(await serverFinding(url)).toEqual(fault(message));
+    await stop();
+  });
+
+  test('it fails', async () => {
+    const { url, stop } = await startHttpServer(() => ({ status: 500, body: {} }));
+    const { byCheck } = await doctor({ url, appId: 'app' });
+    await stop();
+    expect(byCheck['virgil-jwt']).toEqual(fault(/no answer of its own \(status 500\)/));
+  });
+
+  test('it never answers', async () => {
+    const { url, stop } = await startHttpServer(() => undefined);
+    expect(await serverFinding(url)).toEqual(fault(/no answer within 10 seconds/));
+    await stop();
+  });
+
+  test('the REST key is asked for where the server wants one', async () => {
+    const { url, stop } = await startHttpServer(({ headers }) =>
+      headers['x-parse-rest-api-key'] === 'rest'
+        ? { status: 400, body: { code: 209, error: 'Invalid session token' } }
+        : { status: 403, body: { error: 'unauthorized' } },
+    );
+    expect(await serverFinding(url)).toEqual(fault(/give --rest-key where the app has one/));
+    const { byCheck } = await doctor({ url, appId: 'app' }, {}, ['--rest-key', 'rest']);
+    await stop();
+    expect(byCheck['virgil-jwt']).toEqual(ok);
+  });
+});
+
+test('a policy that is not valid is found before anything is sent', async () => {
+  const elsewhere = makeProject();
+  elsewhere.write('back4app.json', '{}');
+  const { status, stdout } = await elsewhere.run('doctor', [
+    '--server',
+    await unusedUrl(),
+    '--app-id',
+    'app',
+  ]);
+  elsewhere.remove();
+  expect(status).toBe(1);
+  expect(stdout.trim().split('\n')).toHaveLength(1);
+  expect(stdout).toMatch(/^fault +policy /);
+});
+
+// The last test: it reads what all the others have printed.
+test('none of its output holds a password, key, session token, JWT or message', () => {
+  expect(printed.length).toBeGreaterThan(30);
+  for (const text of printed) {
+    for (const secret of secrets) expect(text).not.toContain(secret);
+    expect(text).not.toMatch(/\br:[0-9a-f]{32}\b|eyJ[\w-]+\./);
+  }
+});

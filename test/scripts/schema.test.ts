@@ -1,0 +1,191 @@
+import type { VirgilCrypto } from 'virgil-crypto';
+import { envelopeMaker } from '../support/envelopes';
+import { startHttpServer, unusedUrl } from '../support/http-server';
+import { startParseServer, type TestServer } from '../support/parse-server';
+import { makeProject, type Run } from '../support/project';
+import { restClient } from '../support/rest';
+import { loadVirgilCrypto } from '../support/virgil-crypto';
+
+const project = makeProject();
+let crypto: VirgilCrypto;
+let server: TestServer;
+let client: ReturnType<typeof restClient>;
+
+beforeAll(async () => {
+  crypto = await loadVirgilCrypto();
+  server = await startParseServer({ parseOptions: { allowClientClassCreation: false } });
+  client = restClient(server);
+});
+
+afterAll(async () => {
+  await server.stop();
+  project.remove();
+});
+
+const master = { master: true };
+const schemas = async () => (await client.call('GET', '/schemas', undefined, master)).body.results;
+const schemaOf = async (className: string) =>
+  (await client.call('GET', `/schemas/${className}`, undefined, master)).body;
+
+function schema(args: string[] = ['--yes'], environment: Record<string, string> = {}): Promise<Run> {
+  const app = ['--server', server.url, '--app-id', server.appId];
+  return project.run('schema', [...app, ...args], { PARSE_MASTER_KEY: server.masterKey, ...environment });
+}
+
+test('without --yes, and no terminal to ask on: shows the difference, changes nothing, and fails', async () => {
+  const before = await schemas();
+  const { status, stdout, stderr } = await schema([]);
+  expect(status).toBe(1);
+  expect(stdout).toContain('Message (new)\n  + field body: String\n');
+  expect(stderr).toContain('Nothing was changed');
+  expect(await schemas()).toEqual(before);
+});
+
+test('on a terminal it asks, does not show the master key, and takes no for an answer', async () => {
+  const before = await schemas();
+  const { status, shown } = await project.runOnTerminal(
+    'schema',
+    ['--server', server.url, '--app-id', server.appId],
+    [
+      ['Master key', server.masterKey],
+      ['Change this on', 'no'],
+    ],
+  );
+  expect(status).toBe(1);
+  expect(shown).toContain('Nothing was changed.');
+  expect(shown).not.toContain(server.masterKey);
+  expect(await schemas()).toEqual(before);
+});
+
+describe('a class that is there already', () => {
+  const rows = () => client.call('GET', '/classes/ChatThread', undefined, master);
+
+  beforeAll(async () => {
+    await client.call(
+      'POST',
+      '/schemas/ChatThread',
+      {
+        className: 'ChatThread',
+        fields: {
+          senderId: { type: 'String' },
+          createdAtDate: { type: 'Number' },
+          preview: { type: 'String' },
+        },
+        classLevelPermissions: {
+          find: { '*': true },
+          get: { requiresAuthentication: true },
+          create: { 'role:admin': true },
+          update: { '*': true },
+          protectedFields: { '*': ['preview'] },
+        },
+      },
+      master,
+    );
+    const table = await server.sql('SELECT * FROM "ChatThread"');
+    expect(table).toEqual([]);
+    await server.sql(`INSERT INTO "ChatThread" ("objectId", "preview") VALUES ('old', 'an old row')`);
+  });
+
+  test('keeps its fields, their types, its rows, and what else its owner has set', async () => {
+    const before = (await rows()).body;
+    expect(before.results).toHaveLength(1);
+    const { status, stdout } = await schema();
+    expect(status).toBe(0);
+    expect(stdout).toContain('ChatThread\n  + field senderUsername: String\n');
+    expect(stdout).toContain('~ find: the public -> signed-in users\n');
+    expect(stdout).toContain('~ count: nobody -> signed-in users\n');
+    expect(stdout).toContain('~ create: {"role:admin":true} -> signed-in users\n');
+    expect(stdout).not.toContain('~ get');
+    const after = await schemaOf('ChatThread');
+    expect(after.fields).toMatchObject({
+      preview: { type: 'String' },
+      createdAtDate: { type: 'Number' },
+      recipientId: { type: 'String' },
+    });
+    expect(after.classLevelPermissions.protectedFields).toEqual({ '*': ['preview'] });
+    expect((await rows()).body).toEqual(before);
+  });
+
+  test('has the permissions that a new class gets', async () => {
+    const signedIn = { requiresAuthentication: true };
+    for (const className of ['Message', 'ChatThread']) {
+      const { classLevelPermissions } = await schemaOf(className);
+      const { find, get, count, create, update, delete: remove, addField } = classLevelPermissions;
+      for (const operation of [find, get, count, create, update, remove]) expect(operation).toEqual(signedIn);
+      expect(addField).toEqual({});
+    }
+  });
+});
+
+test('a second run changes nothing', async () => {
+  await schema();
+  const before = await schemas();
+  const { status, stdout } = await schema([]);
+  expect(status).toBe(0);
+  expect(stdout).toContain('Nothing to change');
+  expect(await schemas()).toEqual(before);
+});
+
+test('a signed-in user may save and find, the public may not', async () => {
+  const { id, sessionToken } = await client.signUp();
+  const body = envelopeMaker(crypto)();
+  const save = (caller = {}) => client.call('POST', '/classes/Message', { body, senderId: id }, caller);
+  const find = (caller = {}) => client.call('GET', '/classes/Message', undefined, caller);
+  expect((await save({ sessionToken })).status).toBe(201);
+  expect((await find({ sessionToken })).body.results).toHaveLength(1);
+  expect((await save()).status).not.toBe(201);
+  expect((await find()).body.results).toBeUndefined();
+});
+
+describe('says in one line what is wrong, and never the master key', () => {
+  const oneLine = ({ status, stdout, stderr }: Run) => {
+    expect(status).toBe(1);
+    expect(stdout).toBe('');
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+    for (const key of [server.masterKey, 'a-wrong-key']) expect(stderr).not.toContain(key);
+    return stderr;
+  };
+
+  test('no master key', async () => {
+    expect(oneLine(await schema(['--yes'], { PARSE_MASTER_KEY: '' }))).toContain('set PARSE_MASTER_KEY');
+  });
+
+  test('a wrong master key', async () => {
+    const run = await schema(['--yes'], { PARSE_MASTER_KEY: 'a-wrong-key' });
+    expect(oneLine(run)).toMatch(/refuses the master key: check PARSE_MASTER_KEY/);
+  });
+
+  test('a master key on the command line', async () => {
+    expect(oneLine(await schema(['--master-key', server.masterKey]))).toContain('Set PARSE_MASTER_KEY');
+  });
+
+  test('a wrong application ID', async () => {
+    const args = ['--server', server.url, '--app-id', 'another'];
+    expect(oneLine(await schema(args))).toContain('check PARSE_MASTER_KEY and --app-id');
+  });
+
+  test('a server that is down', async () => {
+    expect(oneLine(await schema(['--server', await unusedUrl()]))).toContain('nothing listens there');
+  });
+
+  test('no server', async () => {
+    expect(oneLine(await project.run('schema', ['--yes']))).toContain('Give --server URL and --app-id ID');
+  });
+
+  test('a server that may be listened in on', async () => {
+    expect(oneLine(await schema(['--server', 'http://example.com']))).toContain('https://');
+    expect(oneLine(await schema(['--server', 'example.com']))).toContain('not a URL');
+  });
+
+  test('a server that refuses changes', async () => {
+    const readOnly = await startHttpServer((request) =>
+      request.method === 'GET'
+        ? { body: { results: [] } }
+        : { status: 400, body: { code: 119, error: 'locked' } },
+    );
+    const { status, stderr } = await schema(['--server', readOnly.url, '--yes']);
+    await readOnly.stop();
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^Message cannot be changed \(status 400, code 119\)/);
+  });
+});
