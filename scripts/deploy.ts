@@ -22,10 +22,12 @@ That writes .parse.project, which may be committed, and .parse.local, which git 
 
 runCommand(async () => {
   const { yes, b4aArguments } = commandLine(process.argv.slice(2));
-  readDotEnv({ quiet: true });
+  // Not into this process's own environment, which b4a inherits: it needs none of our credentials.
+  const environment = { ...process.env };
+  readDotEnv({ quiet: true, processEnv: environment as Record<string, string> });
   await bundle({ outfile: join(projectRoot, 'cloud/main.js') });
   let isWell = true;
-  for await (const finding of checkProject(process.env, { credentialsMayBeElsewhere: true })) {
+  for await (const finding of checkProject(environment, { credentialsMayBeElsewhere: true })) {
     print(finding);
     isWell &&= finding.status !== 'fault';
   }
@@ -73,14 +75,19 @@ function losses(b4aArguments: string[]): string {
     const isHere = (file: string) => existsSync(join(projectRoot, file));
     const isOther = (file: string) =>
       !readFileSync(join(projectRoot, file)).equals(readFileSync(join(folder, file)));
-    const lost = live.filter((file) => !isHere(file));
-    const replaced = live.filter((file) => isHere(file) && isOther(file));
+    const list = (title: string, files: string[]) =>
+      files.length > 0 ? [title, ...files.map((file) => `  ${file}`)] : [];
     return [
-      ...(lost.length > 0
-        ? ['The live release would lose:', ...lost]
-        : ['The live release would lose no file.']),
-      ...(replaced.length > 0 ? ['These would be replaced by others of the same name:', ...replaced] : []),
-    ].join('\n  ');
+      `Files in the live release: ${live.length}.`,
+      ...list(
+        'It would lose these:',
+        live.filter((file) => !isHere(file)),
+      ),
+      ...list(
+        'These would be replaced by others of the same name:',
+        live.filter((file) => isHere(file) && isOther(file)),
+      ),
+    ].join('\n');
   } finally {
     rmSync(folder, { recursive: true });
   }

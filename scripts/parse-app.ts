@@ -49,7 +49,7 @@ export class ParseApp {
     }
     if (!values.server || !values['app-id']) {
       throw new UserError(
-        'Give --server URL and --app-id ID, after a "--" of their own: npm takes the options before it for itself.',
+        'Give both --server URL and --app-id ID, behind a "--" of their own: npm run … -- --server URL --app-id ID',
       );
     }
     this.server = serverUrl(values.server);

@@ -1,8 +1,10 @@
+import { join } from 'node:path';
 import { isDeepStrictEqual, parseArgs } from 'node:util';
 import { config as readDotEnv } from 'dotenv';
 import type { ClassPolicy } from '../cloud/policy';
-import { projectPolicy } from './doctor/project';
+import { projectRoot } from './bundle';
 import { type ClassSchema, givenMasterKey, inShort, ParseApp, parseAppOptions } from './parse-app';
+import { readPolicy } from './policy';
 import { canAsk, confirm } from './prompt';
 import { runCommand, UserError } from './user-error';
 
@@ -35,7 +37,7 @@ runCommand(async () => {
   });
   readDotEnv({ quiet: true });
   const app = new ParseApp(values);
-  const { classes } = projectPolicy();
+  const { classes } = readPolicy(join(projectRoot, 'back4app.json'));
   const masterKey = await givenMasterKey(process.env, canAsk);
   if (!masterKey) throw new UserError('The schema needs the master key: set PARSE_MASTER_KEY.');
 

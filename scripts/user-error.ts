@@ -4,13 +4,20 @@ export class UserError extends Error {
 }
 
 /**
- * Runs a command: a `UserError`, or an option that the command does not have, becomes its message on stderr; any other
+ * Runs a command: a `UserError`, or an argument that the command does not take, becomes its message on stderr; any other
  * error keeps its stack. All exit with 1.
  */
 export function runCommand(command: () => Promise<void>): void {
   command().catch((error: Error & { code?: string }) => {
-    const isForUser = error instanceof UserError || error.code?.startsWith('ERR_PARSE_ARGS');
-    console.error(isForUser ? error.message : error);
+    console.error(messageFor(error));
     process.exit(1);
   });
+}
+
+function messageFor(error: Error & { code?: string }): unknown {
+  // Its own message repeats the argument, which npm makes of an option's value: perhaps a secret.
+  if (error.code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') {
+    return 'Options go behind a "--" of their own, or npm takes them for itself: npm run … -- --option value';
+  }
+  return error instanceof UserError || error.code?.startsWith('ERR_PARSE_ARGS') ? error.message : error;
 }

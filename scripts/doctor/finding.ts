@@ -27,5 +27,5 @@ const COLOURS = { ok: 'green', fault: 'red', skipped: 'yellow' } as const;
 export function print({ check, status, message }: Finding): void {
   const word = status.padEnd(8);
   const isColoured = process.stdout.isTTY && process.stdout.hasColors();
-  console.log(`${isColoured ? styleText(COLOURS[status], word) : word} ${check.padEnd(20)} ${message}`);
+  console.log(`${isColoured ? styleText(COLOURS[status], word) : word} ${check.padEnd(24)} ${message}`);
 }

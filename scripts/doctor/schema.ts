@@ -63,7 +63,7 @@ function checkPermissions({ className, classLevelPermissions }: ClassSchema): Fi
     !classLevelPermissions || (classLevelPermissions[operation] as Record<string, unknown>)?.['*'] === true;
   const open = OPERATIONS.filter(isPublic);
   return open.length > 0
-    ? fault(check, `open to the public: ${open.join(', ')}. npm run schema.`)
+    ? fault(check, `open to the public: ${open.join(', ')}. Close them: npm run schema.`)
     : ok(check, 'closed to the public');
 }
 
@@ -79,7 +79,7 @@ function checkFields({ className, fields }: ClassSchema, { encrypted, plain }: C
     );
   }
   const missing = [...encrypted, ...plain].filter((field) => !fields[field]);
-  if (missing.length > 0) return fault(check, `not there: ${missing.join(', ')}. npm run schema.`);
+  if (missing.length > 0) return fault(check, `not there: ${missing.join(', ')}. Add them: npm run schema.`);
   const notStrings = encrypted.filter((field) => fields[field]?.type !== 'String');
   return notStrings.length > 0
     ? fault(
@@ -133,13 +133,13 @@ async function checkRows(
       policy.encrypted.some((field) => isPlaintext(row[field], policy)),
     ).length;
   }
-  const looked = rows < MAX_ROWS ? `all ${rows} rows` : `the oldest ${rows} rows`;
+  const looked = rows < MAX_ROWS ? `${rows} rows` : `the oldest ${rows} rows`;
   return plaintext > 0
     ? fault(
         check,
         `${plaintext} of ${looked} hold plaintext in an encrypted field, from before the guard: have a client encrypt them, or delete them.`,
       )
-    : ok(check, `${looked} hold ciphertext`);
+    : ok(check, `no plaintext in ${looked}`);
 }
 
 function isPlaintext(value: unknown, policy: ClassPolicy): boolean {

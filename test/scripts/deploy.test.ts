@@ -1,3 +1,4 @@
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import {
   chmodSync,
   cpSync,
@@ -30,7 +31,7 @@ function installB4a(): string {
     const { appendFileSync, cpSync, existsSync } = require('node:fs');
     const [command, ...args] = process.argv.slice(2);
     if (command === 'version') process.exit();
-    appendFileSync(${JSON.stringify(calls)}, JSON.stringify({ cwd: process.cwd(), command, args }) + '\\n');
+    appendFileSync(${JSON.stringify(calls)}, JSON.stringify({ cwd: process.cwd(), command, args, hasCredentials: 'VIRGIL_APP_KEY' in process.env }) + '\\n');
     if (process.env.B4A_FAILS === command) {
       console.error('Account key not configured');
       process.exit(1);
@@ -53,7 +54,7 @@ const withoutB4a = { PATH: dirname(process.execPath) };
 const deploy = (args: string[], environment: Record<string, string> = withB4a) =>
   project.run('deploy', args, environment);
 
-function madeCalls(): { cwd: string; command: string; args: string[] }[] {
+function madeCalls(): { cwd: string; command: string; args: string[]; hasCredentials: boolean }[] {
   if (!existsSync(calls)) return [];
   return readFileSync(calls, 'utf8')
     .trim()
@@ -108,7 +109,9 @@ describe('npm run deploy', () => {
     expect(stdout).toContain('The app has no release yet: nothing is lost.');
     expect(stdout).toContain('New release is named v2');
     expect(existsSync(join(project.folder, 'cloud/main.js'))).toBe(true);
-    expect(deployments()).toEqual([{ cwd: project.folder, command: 'deploy', args: [] }]);
+    expect(deployments()).toEqual([
+      { cwd: project.folder, command: 'deploy', args: [], hasCredentials: false },
+    ]);
   });
 
   test('names what the live release holds and would lose, and what is replaced', async () => {
@@ -121,7 +124,7 @@ describe('npm run deploy', () => {
       writeFileSync(join(release, file), content);
     }
     const { stdout } = await deploy(['--yes']);
-    expect(stdout).toContain('would lose:\n  cloud/jobs/cleanup.js\n  public/index.html\n');
+    expect(stdout).toContain('would lose these:\n  cloud/jobs/cleanup.js\n  public/index.html\n');
     expect(stdout).toContain('replaced by others of the same name:\n  cloud/main.js\n');
   });
 
@@ -130,7 +133,8 @@ describe('npm run deploy', () => {
     mkdirSync(join(release, 'cloud'), { recursive: true });
     cpSync(join(project.folder, 'cloud/main.js'), join(release, 'cloud/main.js'));
     const { stdout } = await deploy(['--yes']);
-    expect(stdout).toContain('The live release would lose no file.');
+    expect(stdout).toContain('Files in the live release: 1.');
+    expect(stdout).not.toContain('would lose');
     expect(stdout).not.toContain('replaced by');
   });
 
@@ -145,6 +149,31 @@ describe('npm run deploy', () => {
     expect(status).toBe(1);
     expect(stderr).toContain('Say --yes');
     expect(deployments()).toEqual([]);
+  });
+
+  test.each([
+    ['n', 1, 0],
+    ['y', 0, 1],
+  ])('asks on a terminal: %s', async (answer, exitCode, deployed) => {
+    const { status } = await project.runOnTerminal('deploy', [], [['Deploy? [y/N]', answer]], withB4a);
+    expect(status).toBe(exitCode);
+    expect(deployments()).toHaveLength(deployed);
+  });
+
+  test('checks the credentials in .env, and keeps them from b4a', async () => {
+    const values = {
+      VIRGIL_APP_ID: randomBytes(16).toString('hex'),
+      VIRGIL_APP_KEY_ID: randomBytes(16).toString('hex'),
+      VIRGIL_APP_KEY: generateKeyPairSync('ed25519')
+        .privateKey.export({ format: 'der', type: 'pkcs8' })
+        .toString('base64'),
+    };
+    const lines = Object.entries(values).map(([name, value]) => `${name}=${value}`);
+    project.write('.env', lines.join('\n'));
+    const { stdout } = await deploy(['--yes']);
+    rmSync(join(project.folder, '.env'));
+    expect(stdout).toMatch(/^ok +App Key/m);
+    expect(madeCalls().map(({ hasCredentials }) => hasCredentials)).toEqual([false, false]);
   });
 
   test('hands on to b4a what is not its own, and downloads from the app that is named', async () => {

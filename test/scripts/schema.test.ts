@@ -169,7 +169,9 @@ describe('says in one line what is wrong, and never the master key', () => {
   });
 
   test('no server', async () => {
-    expect(oneLine(await project.run('schema', ['--yes']))).toContain('Give --server URL and --app-id ID');
+    expect(oneLine(await project.run('schema', ['--yes']))).toContain(
+      'Give both --server URL and --app-id ID',
+    );
   });
 
   test('a server that may be listened in on', async () => {

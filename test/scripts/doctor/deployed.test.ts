@@ -76,7 +76,7 @@ describe('an app that is deployed as it should be', () => {
     expect(first.ok).toBe(true);
     expect(second.findings).toEqual(first.findings);
     expect(first.findings.filter(({ status }) => status !== 'ok')).toEqual([]);
-    expect(first.byCheck['Message rows']?.message).toBe('all 1 rows hold ciphertext');
+    expect(first.byCheck['Message rows']?.message).toBe('no plaintext in 1 rows');
     expect(first.checks).toEqual([
       'policy',
       'server',
@@ -217,7 +217,7 @@ describe('an app without this package, with a past', () => {
       fault(/not there: senderUsername, recipient.*npm run schema/),
     );
     expect(byCheck['Message defaults']).toEqual(fault(/default values.*: body\./));
-    expect(byCheck['Message rows']).toEqual(fault(/^2 of all 3 rows hold plaintext/));
+    expect(byCheck['Message rows']).toEqual(fault(/^2 of 3 rows hold plaintext/));
   });
 
   test('an encrypted field that cannot hold an envelope', async () => {
@@ -235,7 +235,7 @@ describe('an app without this package, with a past', () => {
     elsewhere.remove();
     printed.push(stdout);
     expect(stdout).toMatch(/^fault +Photo fields +encrypted, and not of type String: image\./m);
-    expect(stdout).toMatch(/^fault +Photo rows +1 of all 1 rows hold plaintext/m);
+    expect(stdout).toMatch(/^fault +Photo rows +1 of 1 rows hold plaintext/m);
     expect(stdout).toMatch(/^fault +Photo guard +what it refuses is not plaintext \(status 400, code 111\)/m);
   });
 

@@ -46,7 +46,7 @@ test('all is well: a line for each check, in the order in which they are mended,
   expect(stderr).toBe('');
   expect(status).toBe(0);
   const lines = stdout.trim().split('\n');
-  expect(lines.map((line) => line.slice(9, 30).trim())).toEqual([
+  expect(lines.map((line) => line.slice(9, 34).trim())).toEqual([
     'Node',
     'policy',
     'VIRGIL_APP_ID',
@@ -183,15 +183,22 @@ describe('bundle', () => {
 });
 
 describe('arguments', () => {
+  beforeAll(() => secrets.add('a secret on the command line'));
+
   test.each([
     ['--master-key', 'PARSE_MASTER_KEY'],
     ['--password', 'DOCTOR_PASSWORD'],
   ])('%s is refused, and what to do instead is said', async (option, variable) => {
-    secrets.add('a secret on the command line');
     const { status, stderr } = await doctor({}, [option, 'a secret on the command line']);
     expect(status).toBe(1);
     expect(stderr).toContain(variable);
     expect(stderr.trim().split('\n')).toHaveLength(1);
+  });
+
+  test('an argument that npm has made of an option is not repeated', async () => {
+    const { status, stderr } = await doctor({}, ['a secret on the command line']);
+    expect(status).toBe(1);
+    expect(stderr).toContain('Options go behind a "--"');
   });
 
   test('an option that it does not have is one line', async () => {
