@@ -148,7 +148,9 @@ function serverUrl(text: string): string {
 
 function whyUnreachable(error: Error): string {
   if (error.name === 'TimeoutError') return `no answer within ${TIMEOUT_MS / 1000} seconds`;
-  const { code } = (error.cause ?? {}) as { code?: string };
+  // Fails before it is sent.
+  if (!error.cause) return 'a key has a character in it that no key has';
+  const { code } = error.cause as { code?: string };
   if (code === 'ECONNREFUSED') return 'nothing listens there';
   if (code === 'ENOTFOUND') return 'there is no such host';
   return code ?? 'no connection';

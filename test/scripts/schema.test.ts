@@ -155,6 +155,11 @@ describe('says in one line what is wrong, and never the master key', () => {
     expect(oneLine(run)).toMatch(/refuses the master key: check PARSE_MASTER_KEY/);
   });
 
+  test('a master key with a line break in it', async () => {
+    const run = await schema(['--yes'], { PARSE_MASTER_KEY: 'a-wrong-key\na-wrong-key' });
+    expect(oneLine(run)).toContain('a key has a character in it that no key has');
+  });
+
   test('a master key on the command line', async () => {
     expect(oneLine(await schema(['--master-key', server.masterKey]))).toContain('Set PARSE_MASTER_KEY');
   });
