@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Jwt } from 'virgil-sdk';
 import { type Environment, type VirgilCredentials, virgilCredentials } from '../../cloud/credentials';
 import type { ClassPolicy, Policy } from '../../cloud/policy';
-import type { IssuedToken } from '../../cloud/tokens/virgil-token';
+import type { IssuedToken } from '../../cloud/tokens/issued-token';
 import { inShort, type ParseApp } from '../parse-app';
 import { type Finding, type Findings, fault, ok, skipped } from './finding';
 import { claimFaults, isSignedWith } from './virgil-token';
