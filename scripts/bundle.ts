@@ -1,12 +1,12 @@
 import { dirname, join, resolve } from 'node:path';
-import { build } from 'esbuild';
+import { type BuildOptions, build } from 'esbuild';
 import { readPolicy } from './policy';
 import { UserError } from './user-error';
 
 export const projectRoot = dirname(__dirname);
 /** The largest bundle that is deployed. */
 export const MAX_BUNDLE_BYTES = 200 * 1024;
-const unused = join(projectRoot, 'scripts/unused-by-tokens.ts');
+const unused = join(projectRoot, 'scripts/bundled/unused-by-tokens.ts');
 
 /**
  * Compiles `cloud/main.ts` and a policy into one CommonJS file that needs nothing but Node's own modules.
@@ -16,9 +16,23 @@ const unused = join(projectRoot, 'scripts/unused-by-tokens.ts');
  */
 export async function bundle(options: { outfile: string; policyFile?: string }): Promise<void> {
   const policy = readPolicy(options.policyFile ?? join(projectRoot, 'back4app.json'));
+  await compile('cloud/main.ts', options.outfile, { define: { POLICY: JSON.stringify(policy) } });
+}
+
+/**
+ * Compiles as for Back4App.
+ *
+ * @param entry relative to the project's root
+ * @throws UserError
+ */
+export async function compile(
+  entry: string,
+  outfile: string,
+  { alias, ...options }: BuildOptions,
+): Promise<void> {
   await build({
-    entryPoints: [join(projectRoot, 'cloud/main.ts')],
-    outfile: resolve(options.outfile),
+    entryPoints: [join(projectRoot, entry)],
+    outfile: resolve(outfile),
     // Names in the file's comments do not depend on where the build was started.
     absWorkingDir: projectRoot,
     bundle: true,
@@ -27,11 +41,17 @@ export async function bundle(options: { outfile: string; policyFile?: string }):
     format: 'cjs',
     minifySyntax: true,
     legalComments: 'inline',
-    define: { POLICY: JSON.stringify(policy) },
     // The ES entry of virgil-sdk: unlike the CommonJS one, what a token does not need can be left out of it.
     mainFields: ['module', 'main'],
-    alias: { 'fetch-ponyfill': unused, mkdirp: unused, rimraf: unused },
+    alias: {
+      'base-64': join(projectRoot, 'scripts/bundled/base-64.ts'),
+      'fetch-ponyfill': unused,
+      mkdirp: unused,
+      rimraf: unused,
+      ...alias,
+    },
     logLevel: 'silent',
+    ...options,
   }).catch((error: Error) => {
     throw new UserError(`The build failed: ${error.message}`);
   });

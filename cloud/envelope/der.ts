@@ -15,16 +15,21 @@ export const context = (number: number) => 0xa0 | number;
 export type Oid = readonly number[];
 
 /**
- * Reads DER (X.690) front to back: definite lengths in their shortest form, nothing past the end, and
- * nothing left over where the caller says `finish()`. Whatever is malformed throws `EnvelopeError`.
+ * Reads DER (X.690) front to back: definite lengths in their shortest form, nothing past the end, nothing left over.
+ * Whatever is malformed throws `EnvelopeError`.
+ *
+ * A constructed value is entered by `const outer = der.open(tag)` and left by `der.close(outer)`: one reader serves all
+ * values, since an envelope may have hundreds of recipients.
  */
 export class DerReader {
-  constructor(
-    private readonly bytes: Uint8Array,
-    public position = 0,
-    private readonly end = bytes.length,
-  ) {}
+  position = 0;
+  private end: number;
 
+  constructor(private readonly bytes: Uint8Array) {
+    this.end = bytes.length;
+  }
+
+  /** Whether nothing is left of the value that was opened last. */
   get atEnd(): boolean {
     return this.position === this.end;
   }
@@ -34,20 +39,31 @@ export class DerReader {
     return this.position < this.end && this.bytes[this.position] === tag;
   }
 
-  /** A reader over the content of the next value, which must have this tag. */
-  enter(tag: number): DerReader {
+  /** Enters the next value, which must have this tag. Returns what `close` needs. */
+  open(tag: number): number {
+    const outer = this.end;
+    this.end = this.header(tag);
+    return outer;
+  }
+
+  /** Leaves the value that was opened last, of which nothing may be left. */
+  close(outer: number): void {
+    if (!this.atEnd) throw notAnEnvelope();
+    this.end = outer;
+  }
+
+  /** Passes over the next value, which must have this tag. Returns the length of its content. */
+  skip(tag: number): number {
     const contentEnd = this.header(tag);
-    const content = new DerReader(this.bytes, this.position, contentEnd);
+    const length = contentEnd - this.position;
     this.position = contentEnd;
-    return content;
+    return length;
   }
 
   /** The content octets of the next value, which must have this tag. */
   read(tag: number): Uint8Array {
-    const contentEnd = this.header(tag);
-    const content = this.bytes.subarray(this.position, contentEnd);
-    this.position = contentEnd;
-    return content;
+    const length = this.skip(tag);
+    return this.bytes.subarray(this.position - length, this.position);
   }
 
   /** A non-negative INTEGER of at most 6 octets, in its shortest form. */
@@ -63,22 +79,16 @@ export class DerReader {
   }
 
   /** The next OBJECT IDENTIFIER, which must be one of these. */
-  oid(...allowed: readonly Oid[]): Oid {
-    const contentEnd = this.header(OBJECT_IDENTIFIER);
-    const start = this.position;
-    this.position = contentEnd;
+  oid(allowed: readonly Oid[]): void {
+    const length = this.skip(OBJECT_IDENTIFIER);
+    const start = this.position - length;
     for (const oid of allowed) {
-      if (oid.length !== contentEnd - start) continue;
+      if (oid.length !== length) continue;
       let same = 0;
-      while (same < oid.length && this.bytes[start + same] === oid[same]) same++;
-      if (same === oid.length) return oid;
+      while (same < length && this.bytes[start + same] === oid[same]) same++;
+      if (same === length) return;
     }
     throw notAnEnvelope();
-  }
-
-  /** Refuses what is left over. */
-  finish(): void {
-    if (!this.atEnd) throw notAnEnvelope();
   }
 
   /** Reads identifier and length octets (X.690 sections 8.1.2, 10.1) and returns where the content ends. */
@@ -89,11 +99,13 @@ export class DerReader {
     if (length > 0x7f) {
       const octets = length & 0x7f;
       if (octets === 0 || octets > 3 || this.position + octets > this.end) throw notAnEnvelope();
+      // The shortest form has no leading zero, and is not used below 128.
+      if (this.bytes[this.position] === 0) throw notAnEnvelope();
       length = 0;
-      for (let i = 0; i < octets; i++) length = length * 256 + (this.bytes[this.position++] as number);
-      if (length < 0x80 || length < 256 ** (octets - 1)) throw notAnEnvelope();
+      for (let i = 0; i < octets; i++) length = (length << 8) | (this.bytes[this.position++] as number);
+      if (length < 0x80) throw notAnEnvelope();
     }
-    // A length octet beyond the end reads as undefined, whose sum is NaN: no comparison with it holds.
+    // A length octet beyond the last byte reads as undefined, whose sum is NaN: no comparison with it holds.
     const contentEnd = this.position + length;
     if (!(contentEnd <= this.end)) throw notAnEnvelope();
     return contentEnd;

@@ -2,11 +2,11 @@ import { context, DerReader, NULL, OCTET_STRING, type Oid, SEQUENCE, SET, UTF8_S
 import { EnvelopeError, notAnEnvelope } from './envelope-error';
 
 // Object identifiers, as content octets.
-const ENVELOPED_DATA: Oid = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x03]; // 1.2.840.113549.1.7.3
-const DATA: Oid = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x01]; // 1.2.840.113549.1.7.1
-const AES256_GCM: Oid = [0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01, 0x2e]; // 2.16.840.1.101.3.4.1.46
-const RANDOM_PADDING: Oid = [0x2b, 0x06, 0x01, 0x04, 0x01, 0x83, 0xac, 0x1b, 0x01, 0x03]; // 1.3.6.1.4.1.54811.1.3
-const PRIME256V1: Oid = [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07]; // 1.2.840.10045.3.1.7
+const ENVELOPED_DATA: readonly Oid[] = [[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x03]]; // 1.2.840.113549.1.7.3
+const DATA: readonly Oid[] = [[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x01]]; // 1.2.840.113549.1.7.1
+const AES256_GCM: readonly Oid[] = [[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01, 0x2e]]; // 2.16.840.1.101.3.4.1.46
+const RANDOM_PADDING: readonly Oid[] = [[0x2b, 0x06, 0x01, 0x04, 0x01, 0x83, 0xac, 0x1b, 0x01, 0x03]]; // 1.3.6.1.4.1.54811.1.3
+const PRIME256V1: readonly Oid[] = [[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07]]; // 1.2.840.10045.3.1.7
 const KEY_ALGORITHMS: readonly Oid[] = [
   [0x2b, 0x65, 0x70], // Ed25519 1.3.101.112
   [0x2b, 0x65, 0x6e], // X25519 1.3.101.110
@@ -26,6 +26,12 @@ const SHA2: readonly Oid[] = [0x01, 0x02, 0x03, 0x04].map((hash) => [
   hash,
 ]);
 
+// The optional fields of the header, formats.md "Message envelope".
+const CUSTOM_PARAMETERS = context(0);
+const CIPHER_KDF = context(1);
+const FOOTER_INFO = context(2);
+const PADDING = context(3);
+
 const MAX_VERSION = 3;
 const CMS_VERSION = 2;
 const GCM_NONCE_BYTES = 12;
@@ -39,14 +45,29 @@ export const GCM_TAG_BYTES = 16;
 const LEGACY_SIGNATURE = 'VIRGIL-DATA-SIGNATURE';
 const LEGACY_SIGNER_ID = 'VIRGIL-DATA-SIGNER-ID';
 
-export interface MessageEnvelope {
-  kind: 'message';
-  /** The key ID of each recipient. */
-  recipients: Uint8Array[];
-  /** Signed inside the ciphertext, as `authEncrypt` does. */
-  signedInside: boolean;
-  /** Where the ciphertext starts. */
-  ciphertextOffset: number;
+/** What the header of a message tells anyone who holds it. */
+export class MessageEnvelope {
+  readonly kind = 'message';
+
+  constructor(
+    private readonly bytes: Uint8Array,
+    private readonly keyIds: readonly Span[],
+    /** Signed inside the ciphertext, as `authEncrypt` does. */
+    readonly signedInside: boolean,
+    /** Where the ciphertext starts. */
+    readonly ciphertextOffset: number,
+  ) {}
+
+  /** The key ID of each recipient: cut out only for those who ask, as there may be hundreds. */
+  get recipients(): Uint8Array[] {
+    return this.keyIds.map(({ start, end }) => this.bytes.subarray(start, end));
+  }
+}
+
+/** Where something stands among the bytes. */
+interface Span {
+  start: number;
+  end: number;
 }
 
 /**
@@ -57,153 +78,169 @@ export interface MessageEnvelope {
  * @throws EnvelopeError
  */
 export function readMessageEnvelope(bytes: Uint8Array, allowLegacyEncrypt: boolean): MessageEnvelope {
-  const payload = new DerReader(bytes);
-  const header = payload.enter(SEQUENCE);
-  if (header.integer() > MAX_VERSION) throw notAnEnvelope();
-
-  const contentInfo = header.enter(SEQUENCE);
-  contentInfo.oid(ENVELOPED_DATA);
-  const content = contentInfo.enter(context(0));
-  contentInfo.finish();
-  const recipients = readEnvelopedData(content.enter(SEQUENCE));
-  content.finish();
-
-  if (header.has(context(0))) readCustomParameters(header.enter(context(0)), allowLegacyEncrypt);
-  if (header.has(context(1))) readCipherKdf(header.enter(context(1)));
-  const signedInside = header.has(context(2)) && readFooterInfo(header.enter(context(2)));
-  if (header.has(context(3))) readPadding(header.enter(context(3)));
-  header.finish();
-
-  return { kind: 'message', recipients, signedInside, ciphertextOffset: payload.position };
+  const der = new DerReader(bytes);
+  const payload = der.open(SEQUENCE);
+  if (der.integer() > MAX_VERSION) throw notAnEnvelope();
+  const keyIds = readContentInfo(der);
+  if (der.has(CUSTOM_PARAMETERS)) readCustomParameters(der, allowLegacyEncrypt);
+  if (der.has(CIPHER_KDF)) readCipherKdf(der);
+  const signedInside = der.has(FOOTER_INFO) && readFooterInfo(der);
+  if (der.has(PADDING)) readPadding(der);
+  der.close(payload);
+  return new MessageEnvelope(bytes, keyIds, signedInside, der.position);
 }
 
-function readEnvelopedData(envelopedData: DerReader): Uint8Array[] {
-  if (envelopedData.integer() !== CMS_VERSION) throw notAnEnvelope();
-  const recipientInfos = envelopedData.enter(SET);
-  if (recipientInfos.atEnd) throw new EnvelopeError('no recipients');
-  const recipients: Uint8Array[] = [];
-  while (!recipientInfos.atEnd) recipients.push(readKeyTransRecipientInfo(recipientInfos.enter(SEQUENCE)));
+/** ContentInfo of EnvelopedData, RFC 5652 sections 3 and 6.1: returns the recipients' key IDs. */
+function readContentInfo(der: DerReader): Span[] {
+  const header = der.open(SEQUENCE);
+  der.oid(ENVELOPED_DATA);
+  const contentInfo = der.open(context(0));
+  const content = der.open(SEQUENCE);
+  if (der.integer() !== CMS_VERSION) throw notAnEnvelope();
 
-  const encryptedContentInfo = envelopedData.enter(SEQUENCE);
-  encryptedContentInfo.oid(DATA);
-  const contentEncryptionAlgorithm = encryptedContentInfo.enter(SEQUENCE);
-  contentEncryptionAlgorithm.oid(AES256_GCM);
-  if (contentEncryptionAlgorithm.read(OCTET_STRING).length !== GCM_NONCE_BYTES) throw notAnEnvelope();
-  contentEncryptionAlgorithm.finish();
-  encryptedContentInfo.finish();
-  envelopedData.finish();
-  return recipients;
+  const envelopedData = der.open(SET);
+  if (der.atEnd) throw new EnvelopeError('no recipients');
+  const keyIds: Span[] = [];
+  while (!der.atEnd) keyIds.push(readKeyTransRecipientInfo(der));
+  der.close(envelopedData);
+
+  readEncryptedContentInfo(der);
+  der.close(content);
+  der.close(contentInfo);
+  der.close(header);
+  return keyIds;
 }
 
 /** KeyTransRecipientInfo, RFC 5652 section 6.2.1, with a subject key identifier: returns the key ID. */
-function readKeyTransRecipientInfo(recipientInfo: DerReader): Uint8Array {
-  const version = recipientInfo.integer();
+function readKeyTransRecipientInfo(der: DerReader): Span {
+  const recipientInfos = der.open(SEQUENCE);
+  const version = der.integer();
   if (version !== 0 && version !== CMS_VERSION) throw notAnEnvelope();
-  const recipientIdentifier = recipientInfo.enter(context(0));
-  const keyId = recipientIdentifier.read(OCTET_STRING);
-  recipientIdentifier.finish();
-  requireKeyId(keyId);
-  readKeyAlgorithm(recipientInfo.enter(SEQUENCE), 2);
-  const encryptedKey = recipientInfo.read(OCTET_STRING);
-  if (encryptedKey.length === 0 || encryptedKey.length > MAX_ENCRYPTED_KEY_BYTES) throw notAnEnvelope();
-  recipientInfo.finish();
-  return keyId;
+  const recipientInfo = der.open(context(0));
+  const keyIdBytes = der.skip(OCTET_STRING);
+  const end = der.position;
+  der.close(recipientInfo);
+  requireKeyId(keyIdBytes);
+  readKeyAlgorithm(der, 2);
+  const encryptedKeyBytes = der.skip(OCTET_STRING);
+  if (encryptedKeyBytes === 0 || encryptedKeyBytes > MAX_ENCRYPTED_KEY_BYTES) throw notAnEnvelope();
+  der.close(recipientInfos);
+  return { start: end - keyIdBytes, end };
 }
 
 /** The first 8 bytes of SHA-512 of the public key; old libraries wrote the 32 bytes of SHA-256. */
-function requireKeyId(keyId: Uint8Array): void {
-  if (keyId.length !== 8 && keyId.length !== 32) throw notAnEnvelope();
+function requireKeyId(length: number): void {
+  if (length !== 8 && length !== 32) throw notAnEnvelope();
 }
 
 /** AlgorithmIdentifier of a key. A compound key is made of two, each of which may be a hybrid of two more. */
-function readKeyAlgorithm(algorithm: DerReader, nesting: number): void {
-  algorithm.oid(...KEY_ALGORITHMS);
-  if (algorithm.has(NULL)) {
-    if (algorithm.read(NULL).length !== 0) throw notAnEnvelope();
-  } else if (algorithm.has(SEQUENCE)) {
+function readKeyAlgorithm(der: DerReader, nesting: number): void {
+  const outer = der.open(SEQUENCE);
+  der.oid(KEY_ALGORITHMS);
+  if (der.has(NULL)) {
+    if (der.skip(NULL) !== 0) throw notAnEnvelope();
+  } else if (der.has(SEQUENCE)) {
     if (nesting === 0) throw notAnEnvelope();
-    const parts = algorithm.enter(SEQUENCE);
-    readKeyAlgorithm(parts.enter(SEQUENCE), nesting - 1);
-    readKeyAlgorithm(parts.enter(SEQUENCE), nesting - 1);
-    parts.finish();
-  } else if (!algorithm.atEnd) {
-    algorithm.oid(PRIME256V1);
+    const algorithm = der.open(SEQUENCE);
+    readKeyAlgorithm(der, nesting - 1);
+    readKeyAlgorithm(der, nesting - 1);
+    der.close(algorithm);
+  } else if (!der.atEnd) {
+    der.oid(PRIME256V1);
   }
-  algorithm.finish();
+  der.close(outer);
+}
+
+/** EncryptedContentInfo, RFC 5652 section 6.1, whose content is not in it: it follows the header. */
+function readEncryptedContentInfo(der: DerReader): void {
+  const envelopedData = der.open(SEQUENCE);
+  der.oid(DATA);
+  const encryptedContentInfo = der.open(SEQUENCE);
+  der.oid(AES256_GCM);
+  if (der.skip(OCTET_STRING) !== GCM_NONCE_BYTES) throw notAnEnvelope();
+  der.close(encryptedContentInfo);
+  der.close(envelopedData);
 }
 
 /**
  * Custom parameters are readable by anyone and decryption ignores them, so a whole message could travel here.
  * Only the two of the deprecated `encrypt()` are ever let through.
  */
-function readCustomParameters(explicit: DerReader, allowLegacyEncrypt: boolean): void {
-  const parameters = explicit.enter(SET);
-  explicit.finish();
+function readCustomParameters(der: DerReader, allowLegacyEncrypt: boolean): void {
+  const header = der.open(CUSTOM_PARAMETERS);
+  const explicit = der.open(SET);
   const names = new Set<string>();
-  while (!parameters.atEnd) {
-    const keyValue = parameters.enter(SEQUENCE);
-    const name = Buffer.from(keyValue.read(UTF8_STRING)).toString('latin1');
+  while (!der.atEnd) {
+    const parameters = der.open(SEQUENCE);
+    const name = Buffer.from(der.read(UTF8_STRING)).toString('latin1');
     if ((name !== LEGACY_SIGNATURE && name !== LEGACY_SIGNER_ID) || names.has(name)) {
       throw new EnvelopeError('custom parameters, which anyone can read');
     }
     names.add(name);
-    const data = keyValue.enter(context(2));
-    const value = data.read(OCTET_STRING);
-    data.finish();
-    keyValue.finish();
-    if (name === LEGACY_SIGNER_ID) requireKeyId(value);
-    else readSignature(value);
+    const keyValue = der.open(context(2));
+    if (name === LEGACY_SIGNER_ID) requireKeyId(der.skip(OCTET_STRING));
+    else readSignature(der);
+    der.close(keyValue);
+    der.close(parameters);
   }
   if (names.size !== 2) throw notAnEnvelope();
+  der.close(explicit);
+  der.close(header);
   if (!allowLegacyEncrypt) throw new EnvelopeError('made by the deprecated encrypt()');
 }
 
-/** A Virgil signature: SEQUENCE { hash AlgorithmIdentifier, OCTET STRING }. */
-function readSignature(bytes: Uint8Array): void {
-  const outer = new DerReader(bytes);
-  const signature = outer.enter(SEQUENCE);
-  outer.finish();
-  readHashAlgorithm(signature.enter(SEQUENCE));
-  const { length } = signature.read(OCTET_STRING);
-  if (length === 0 || length > MAX_SIGNATURE_BYTES) throw notAnEnvelope();
-  signature.finish();
+/** A Virgil signature: OCTET STRING of SEQUENCE { hash AlgorithmIdentifier, OCTET STRING }. */
+function readSignature(der: DerReader): void {
+  const data = der.open(OCTET_STRING);
+  const outer = der.open(SEQUENCE);
+  readHashAlgorithm(der);
+  const signatureBytes = der.skip(OCTET_STRING);
+  if (signatureBytes === 0 || signatureBytes > MAX_SIGNATURE_BYTES) throw notAnEnvelope();
+  der.close(outer);
+  der.close(data);
 }
 
-function readHashAlgorithm(algorithm: DerReader): void {
-  algorithm.oid(...SHA2);
-  if (algorithm.read(NULL).length !== 0) throw notAnEnvelope();
-  algorithm.finish();
+function readHashAlgorithm(der: DerReader): void {
+  const outer = der.open(SEQUENCE);
+  der.oid(SHA2);
+  if (der.skip(NULL) !== 0) throw notAnEnvelope();
+  der.close(outer);
 }
 
-function readCipherKdf(explicit: DerReader): void {
-  const algorithm = explicit.enter(SEQUENCE);
-  explicit.finish();
-  algorithm.oid(...HKDF_HASHES);
-  algorithm.finish();
+function readCipherKdf(der: DerReader): void {
+  const header = der.open(CIPHER_KDF);
+  const explicit = der.open(SEQUENCE);
+  der.oid(HKDF_HASHES);
+  der.close(explicit);
+  der.close(header);
 }
 
 /** VirgilFooterInfo: returns whether the plaintext was signed before it was encrypted. */
-function readFooterInfo(explicit: DerReader): boolean {
-  const footerInfo = explicit.enter(SEQUENCE);
-  explicit.finish();
-  if (footerInfo.integer() !== 0) throw notAnEnvelope();
-  footerInfo.integer(); // dataSize, of the plaintext with its padding
-  const signed = footerInfo.has(context(0));
-  if (signed) {
-    const explicitSignedDataInfo = footerInfo.enter(context(0));
-    const signedDataInfo = explicitSignedDataInfo.enter(SEQUENCE);
-    explicitSignedDataInfo.finish();
-    if (signedDataInfo.integer() !== 0) throw notAnEnvelope();
-    readHashAlgorithm(signedDataInfo.enter(SEQUENCE));
-    signedDataInfo.finish();
-  }
-  footerInfo.finish();
+function readFooterInfo(der: DerReader): boolean {
+  const header = der.open(FOOTER_INFO);
+  const explicit = der.open(SEQUENCE);
+  if (der.integer() !== 0) throw notAnEnvelope();
+  der.integer(); // dataSize, of the plaintext with its padding
+  const signed = der.has(context(0));
+  if (signed) readSignedDataInfo(der);
+  der.close(explicit);
+  der.close(header);
   return signed;
 }
 
-function readPadding(explicit: DerReader): void {
-  const algorithm = explicit.enter(SEQUENCE);
-  explicit.finish();
-  algorithm.oid(RANDOM_PADDING);
-  algorithm.finish();
+function readSignedDataInfo(der: DerReader): void {
+  const footerInfo = der.open(context(0));
+  const explicit = der.open(SEQUENCE);
+  if (der.integer() !== 0) throw notAnEnvelope();
+  readHashAlgorithm(der);
+  der.close(explicit);
+  der.close(footerInfo);
+}
+
+function readPadding(der: DerReader): void {
+  const header = der.open(PADDING);
+  const explicit = der.open(SEQUENCE);
+  der.oid(RANDOM_PADDING);
+  der.close(explicit);
+  der.close(header);
 }

@@ -32,10 +32,11 @@ export function recogniseEnvelope(payload: string, options: { allowLegacyEncrypt
   const envelope = isMessage
     ? readMessageEnvelope(bytes, options.allowLegacyEncrypt)
     : readGroupMessage(bytes);
-  const ciphertext = bytes.subarray(envelope.ciphertextOffset);
-  if (ciphertext.length < GCM_TAG_BYTES) throw new EnvelopeError('no ciphertext behind the header');
+  const { ciphertextOffset } = envelope;
+  if (bytes.length - ciphertextOffset < GCM_TAG_BYTES)
+    throw new EnvelopeError('no ciphertext behind the header');
   // The header too: its keys, salts and signatures are as random as ciphertext, and text could hide in their place.
-  if (hasReadableText(ciphertext) || hasReadableText(bytes.subarray(0, envelope.ciphertextOffset))) {
+  if (hasReadableText(bytes, ciphertextOffset, bytes.length) || hasReadableText(bytes, 0, ciphertextOffset)) {
     throw new EnvelopeError('readable text in disguise');
   }
   return envelope;

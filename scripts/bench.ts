@@ -1,0 +1,149 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs, promisify } from 'node:util';
+import type { InProcess } from './bench/in-process';
+import { measureOverHttp } from './bench/over-http';
+import { interleave, type Ratio, ratioOf } from './bench/rounds';
+import { bundle, compile, projectRoot } from './bundle';
+import { runCommand } from './user-error';
+
+const run = promisify(execFile);
+
+/** Kilobytes of base64, and recipients. */
+const RECOGNISED = [
+  [1, 1],
+  [10, 1],
+  [100, 1],
+  [100, 100],
+] as const;
+
+interface Row {
+  measure: string;
+  against: string;
+  target: string;
+  result: string;
+  met: boolean;
+}
+
+runCommand(async () => {
+  const { values } = parseArgs({ options: { json: { type: 'boolean', default: false } } });
+  const rows = await measure(progress);
+  progress('');
+  const machine = `${cpus()[0]?.model.trim()}, ${cpus().length} cores, Node ${process.versions.node}, Parse Server ${
+    require('parse-server/package.json').version
+  }`;
+  if (values.json) console.log(JSON.stringify({ machine, rows }, null, 2));
+  else console.log(`${table(rows)}\n\n${machine}`);
+});
+
+/** One line that is written over, on a terminal only. */
+function progress(what: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${what}`);
+}
+
+async function measure(say: (what: string) => void): Promise<Row[]> {
+  const outfile = join(projectRoot, 'cloud/main.js');
+  await bundle({ outfile });
+  const emptyFunction = 'an empty function';
+  const base64 = 'decoding and re-encoding its base64';
+
+  say('tokens, recogniser, memory');
+  const { token, recogniser, refusal, memoryGrowth } = await measureInProcess();
+  say('loading');
+  const load = await loadAgainstLibraries();
+  const http = await measureOverHttp(say);
+
+  return [
+    atLeast('`virgil-jwt`, header session, renewal', emptyFunction, 0.85, http.renewal),
+    atLeast('the same', "the original demo's way", 4, http.againstDemo),
+    atLeast('`virgil-jwt`, first call of a header session', emptyFunction, 0.37, http.firstCall),
+    atLeast('`virgil-jwt`, parameter session', emptyFunction, 0.27, http.parameter),
+    atLeast('guarded save of a 1 KB message', 'the same save with an empty trigger', 0.97, http.save),
+    atLeast('that ratio among 100,000 rows', 'among 1,000 rows', 0.97, http.saveAmongMany),
+    atMost('one token, in process', 'a bare Ed25519 `crypto.sign`', 1.5, token),
+    ...RECOGNISED.map(([kilobytes, recipients], i) => {
+      const of = `${kilobytes} KB, ${recipients} recipient${recipients > 1 ? 's' : ''}`;
+      return atMost(`recognising a payload of ${of}`, base64, 3, recogniser[i] as Ratio);
+    }),
+    atMost('refusing 1 MB of plain text', base64, 1, refusal),
+    atMost("`require('cloud/main.js')`", '`virgil-sdk`, `virgil-crypto`, `initCrypto()`', 0.15, load),
+    plain('memory after 100,000 tokens and payloads', 'after 1,000', 'under +5 MB', memoryGrowth, 5, 'MB'),
+    plain(
+      'size deployed',
+      '70 MB in 403 packages',
+      'at most 200 KB',
+      statSync(outfile).size / 1024,
+      200,
+      'KB',
+    ),
+  ];
+}
+
+async function measureInProcess(): Promise<InProcess> {
+  const folder = mkdtempSync(join(tmpdir(), 'e2ee-bench-'));
+  try {
+    const program = join(folder, 'in-process.js');
+    await compile('scripts/bench/in-process.ts', program, {
+      alias: { 'virgil-crypto': require.resolve('virgil-crypto') },
+      external: [require.resolve('virgil-crypto')],
+    });
+    const sizes = RECOGNISED.map(([kilobytes, recipients]) => [kilobytes * 1024, recipients]);
+    const printed = await run(process.execPath, ['--expose-gc', program, JSON.stringify(sizes)]);
+    return JSON.parse(printed.stdout);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** In fresh processes: loading the bundle, against loading the libraries that the original demo loads. */
+async function loadAgainstLibraries(): Promise<Ratio> {
+  const milliseconds = (script: string) => async () => {
+    const timed = `const start = performance.now(); const end = () => console.log(performance.now() - start); ${script}`;
+    return Number((await run(process.execPath, ['-e', timed], { cwd: projectRoot })).stdout);
+  };
+  const loads = await interleave(
+    {
+      bundle: milliseconds(
+        "globalThis.Parse = { Cloud: { define() {}, beforeSave() {} } }; require('./cloud/main.js'); end();",
+      ),
+      libraries: milliseconds("require('virgil-sdk'); require('virgil-crypto').initCrypto().then(end);"),
+    },
+    15,
+  );
+  return ratioOf(loads.bundle, loads.libraries);
+}
+
+const written = (ratio: Ratio) =>
+  `${ratio.median.toFixed(2)} (${ratio.spread.map((edge) => edge.toFixed(2)).join(' to ')})`;
+
+function atLeast(measured: string, against: string, target: number, ratio: Ratio): Row {
+  const met = ratio.median >= target;
+  return { measure: measured, against, target: `at least ${target}`, result: written(ratio), met };
+}
+
+function atMost(measured: string, against: string, target: number, ratio: Ratio): Row {
+  const met = ratio.median <= target;
+  return { measure: measured, against, target: `at most ${target}`, result: written(ratio), met };
+}
+
+function plain(
+  measured: string,
+  against: string,
+  target: string,
+  value: number,
+  limit: number,
+  unit: string,
+): Row {
+  return { measure: measured, against, target, result: `${value.toFixed(1)} ${unit}`, met: value <= limit };
+}
+
+function table(rows: Row[]): string {
+  const lines = rows.map(({ measure: measured, against, target, result, met }) =>
+    [measured, against, target, met ? result : `**${result}**`].join(' | '),
+  );
+  return ['measure | against | target | ratio (quartiles)', '--- | --- | --- | ---', ...lines]
+    .map((line) => `| ${line} |`)
+    .join('\n');
+}

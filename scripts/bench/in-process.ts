@@ -1,0 +1,121 @@
+// Measures what needs no server. Compiled as `cloud/main.js` is, and run with --expose-gc in a process of its own; prints
+// JSON.
+import { createHash, generateKeyPairSync, sign } from 'node:crypto';
+import { initCrypto, VirgilCrypto } from 'virgil-crypto';
+import { recogniseEnvelope } from '../../cloud/envelope/recognise-envelope';
+import { issueVirgilToken } from '../../cloud/tokens/virgil-token';
+import { interleave, type Ratio, ratioOf, timer } from './rounds';
+
+export interface InProcess {
+  token: Ratio;
+  /** In the order of RECOGNISED. */
+  recogniser: Ratio[];
+  refusal: Ratio;
+  /** Megabytes that the heap grows by, from 1,000 to 100,000 tokens and recognised payloads. */
+  memoryGrowth: number;
+}
+
+const ROUNDS = 25;
+const strict = { allowLegacyEncrypt: false };
+
+async function tokenAgainstSignature(): Promise<Ratio> {
+  const { privateKey } = generateKeyPairSync('ed25519');
+  const credentials = { appId: 'a'.repeat(32), appKeyId: 'b'.repeat(32), appKey: privateKey };
+  const digest = createHash('sha512').update('a token').digest();
+  const { token, signature } = await interleave(
+    {
+      token: timer(() => issueVirgilToken(credentials, 'anIdentity', 1_200_000), 300),
+      signature: timer(() => sign(null, digest, privateKey), 300),
+    },
+    ROUNDS,
+  );
+  return ratioOf(token, signature);
+}
+
+/** @param size of the payload, in bytes of base64, as near as padding lets it come */
+async function recogniserAgainstBase64(
+  crypto: VirgilCrypto,
+  size: number,
+  recipients: number,
+): Promise<Ratio> {
+  const keys = Array.from({ length: recipients }, () => crypto.generateKeys());
+  const envelope = (message: Uint8Array) =>
+    crypto
+      .signAndEncrypt(
+        Buffer.from(message),
+        keys[0]?.privateKey as never,
+        keys.map(({ publicKey }) => publicKey),
+        true,
+      )
+      .toString('base64');
+  const header = envelope(Buffer.alloc(0)).length;
+  const payload = envelope(Buffer.alloc(Math.max(0, ((size - header) * 3) / 4)));
+  const calls = Math.ceil(2_000_000 / payload.length);
+  const { recognise, base64 } = await interleave(
+    {
+      recognise: timer(() => recogniseEnvelope(payload, strict), calls),
+      base64: timer(() => Buffer.from(payload, 'base64').toString('base64'), calls),
+    },
+    ROUNDS,
+  );
+  return ratioOf(recognise, base64);
+}
+
+async function refusalAgainstBase64(size: number): Promise<Ratio> {
+  const text = 'Plain text, as somebody might send it by mistake. '.repeat(size / 50);
+  const { refuse, base64 } = await interleave(
+    {
+      refuse: timer(() => {
+        try {
+          recogniseEnvelope(text, strict);
+        } catch {
+          return;
+        }
+        throw new Error('Plain text was taken for an envelope.');
+      }, 20),
+      base64: timer(() => Buffer.from(text, 'base64').toString('base64'), 20),
+    },
+    ROUNDS,
+  );
+  return ratioOf(refuse, base64);
+}
+
+function memoryGrowth(crypto: VirgilCrypto): number {
+  const { publicKey } = crypto.generateKeys();
+  const payload = crypto.encrypt(Buffer.alloc(1000), publicKey).toString('base64');
+  const appKey = generateKeyPairSync('ed25519').privateKey;
+  const credentials = { appId: 'a'.repeat(32), appKeyId: 'b'.repeat(32), appKey };
+  const work = (times: number) => {
+    for (let i = 0; i < times; i++) {
+      issueVirgilToken(credentials, `user${i}`, 1_200_000);
+      recogniseEnvelope(payload, strict);
+    }
+  };
+  const used = () => {
+    globalThis.gc?.();
+    const { heapUsed, external } = process.memoryUsage();
+    return heapUsed + external;
+  };
+  work(1_000);
+  const before = used();
+  work(99_000);
+  return (used() - before) / 2 ** 20;
+}
+
+async function main(): Promise<void> {
+  await initCrypto();
+  const crypto = new VirgilCrypto();
+  const recogniser: Ratio[] = [];
+  for (const [size, recipients] of JSON.parse(process.argv[2] as string) as [number, number][]) {
+    recogniser.push(await recogniserAgainstBase64(crypto, size, recipients));
+  }
+  const measured: InProcess = {
+    recogniser,
+    token: await tokenAgainstSignature(),
+    refusal: await refusalAgainstBase64(2 ** 20),
+    memoryGrowth: memoryGrowth(crypto),
+  };
+  console.log(JSON.stringify(measured));
+}
+
+main();
