@@ -1,0 +1,189 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { styleText } from 'node:util';
+import { EThree } from '@virgilsecurity/e3kit-node';
+import Parse from 'parse/node';
+import type { VirgilPublicKey } from 'virgil-crypto';
+import type { ICard } from 'virgil-sdk';
+import { recogniseEnvelope } from '../cloud/envelope/recognise-envelope';
+import { runCommand, UserError } from './user-error';
+
+const PLAINTEXT = 'Hi Bob, the results are here: all clear.';
+
+// Two users exchange an encrypted message through a local server. Every line is what has just happened.
+runCommand(async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'e2ee-demo-'));
+  // With only these variables, the server is the same whatever the shell or a .env says, and looks for nothing to download.
+  const environment = { PATH: process.env.PATH, PORT: '0', DATABASE: 'postgres' };
+  const server = fork(join(__dirname, 'start.ts'), { cwd: folder, env: environment, silent: true });
+  const ended = new Promise<void>((done) => server.once('close', () => done()));
+  const cleanUp = async () => {
+    server.kill();
+    await ended;
+    rmSync(folder, { recursive: true, force: true });
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => cleanUp().then(() => process.exit(1)));
+  }
+  try {
+    await demonstrate(folder, server);
+  } finally {
+    await cleanUp();
+  }
+});
+
+async function demonstrate(folder: string, server: ChildProcess): Promise<void> {
+  const url = await step('Start Parse Server, its database and the local Virgil Cloud', () => urlOf(server));
+  const credentials = JSON.parse(readFileSync(join(folder, '.local/credentials.json'), 'utf8'));
+  Parse.initialize('e2ee-local', undefined, credentials.PARSE_MASTER_KEY);
+  Parse.serverURL = `${url}/parse`;
+  show('where', url);
+
+  const [alice, bob] = await step('Alice and Bob sign up with Parse', () =>
+    Promise.all(['alice', 'bob'].map(signUp) as [Promise<User>, Promise<User>]),
+  );
+  show('identities', `Alice ${alice.identity}, Bob ${bob.identity}`);
+
+  const [aliceE3Kit, bobE3Kit] = await step(
+    'Each gets a token from virgil-jwt and registers with E3Kit',
+    () => Promise.all([register(alice, url, folder), register(bob, url, folder)]),
+  );
+
+  const [aliceCard, bobCard] = await step('They find each other', () =>
+    Promise.all([bobE3Kit.findUsers(alice.identity), aliceE3Kit.findUsers(bob.identity)]),
+  );
+  show('key IDs', `Alice ${keyId(aliceCard)}, Bob ${keyId(bobCard)}`);
+
+  const { id } = await step(
+    'Alice encrypts a message for Bob and saves it through Parse Server',
+    async () => {
+      const envelope = await aliceE3Kit.authEncrypt(PLAINTEXT, bobCard);
+      return saveMessage(alice, bob, envelope as string);
+    },
+  );
+  show('Alice wrote', PLAINTEXT);
+
+  const row = await step('The row in the database, read with the master key', () =>
+    new Parse.Query('Message').get(id as string, { useMasterKey: true }),
+  );
+  for (const [field, value] of Object.entries(row.toJSON())) {
+    show(field, shorten(typeof value === 'string' ? value : JSON.stringify(value)));
+  }
+  const names = new Map([
+    [keyId(aliceCard), 'Alice'],
+    [keyId(bobCard), 'Bob'],
+  ]);
+  show('in words', inWords(row.get('body'), names));
+
+  const decrypted = await step('Bob reads the row and decrypts it', async () => {
+    const { sessionToken } = bob;
+    const message = await new Parse.Query('Message').get(id as string, { sessionToken });
+    const text = await bobE3Kit.authDecrypt(message.get('body'), aliceCard);
+    if (text !== PLAINTEXT) throw new Error('it is not what Alice wrote.');
+    return text;
+  });
+  show('Bob reads', decrypted);
+
+  const refusal = await step('Alice forgets to encrypt, and the server refuses', async () => {
+    const error = await saveMessage(alice, bob, PLAINTEXT).catch((reason: Parse.Error) => reason);
+    if (!(error instanceof Parse.Error)) throw new Error('plaintext was saved.');
+    if (error.code !== Parse.Error.VALIDATION_ERROR) throw error;
+    return error;
+  });
+  show(`error ${refusal.code}`, refusal.message);
+  console.log('\nThat was all on this machine. npm start runs the same server for your app.');
+}
+
+interface User {
+  name: string;
+  /** The user's objectId. */
+  identity: string;
+  sessionToken: string;
+}
+
+async function signUp(name: string): Promise<User> {
+  const user = await new Parse.User({ username: name, password: 'a password' }).signUp();
+  return { name, identity: user.id as string, sessionToken: user.getSessionToken() as string };
+}
+
+/** What an app does when its user has signed up. After a later login `EThree.initialize` alone will do. */
+async function register({ name, sessionToken }: User, url: string, folder: string): Promise<EThree> {
+  const getToken = async () => {
+    const { token } = await Parse.Cloud.run('virgil-jwt', {}, { sessionToken });
+    return token;
+  };
+  const e3kit = await EThree.initialize(getToken, {
+    apiUrl: `${url}/virgil`, // without it, E3Kit talks to Virgil Cloud
+    storageName: join(folder, `keys-of-${name}`),
+    groupStorageName: join(folder, `groups-of-${name}`),
+  });
+  await e3kit.register();
+  return e3kit;
+}
+
+function saveMessage(sender: User, recipient: User, body: string): Promise<Parse.Object> {
+  const acl = new Parse.ACL();
+  acl.setReadAccess(sender.identity, true);
+  acl.setReadAccess(recipient.identity, true);
+  const message = new Parse.Object('Message', { body, senderId: sender.identity });
+  message.setACL(acl);
+  return message.save(null, { sessionToken: sender.sessionToken });
+}
+
+function keyId(card: ICard): string {
+  return (card.publicKey as VirgilPublicKey).identifier.toString('hex');
+}
+
+/** What anyone who holds an envelope can read in it, and how they would know whose keys it names. */
+function inWords(body: string, names: Map<string, string>): string {
+  const envelope = recogniseEnvelope(body, { allowLegacyEncrypt: false });
+  if (envelope.kind !== 'message') throw new UserError('The row holds no message envelope.');
+  const recipients = envelope.recipients.map((recipient) => {
+    const id = Buffer.from(recipient).toString('hex');
+    return `${names.get(id) ?? 'a stranger'} (key ID ${id})`;
+  });
+  const ciphertextBytes = Buffer.byteLength(body, 'base64') - envelope.ciphertextOffset;
+  return (
+    `An envelope for ${recipients.join(' and ')}: ${ciphertextBytes} bytes of ciphertext, ` +
+    `${envelope.signedInside ? 'signed inside' : 'not signed'}.`
+  );
+}
+
+/** Resolves when the server is ready, to where it is. */
+function urlOf(server: ChildProcess): Promise<string> {
+  let said = '';
+  server.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    said += text;
+  });
+  server.stdout?.resume();
+  return new Promise((resolve, reject) => {
+    server.once('message', ({ url }: { url: string }) => resolve(url));
+    server.once('close', () => reject(new Error(said.trim() || 'the server has been killed.')));
+  });
+}
+
+/** Prints what is under way, a dot every half second, and how it ended. */
+async function step<Result>(title: string, act: () => Promise<Result>): Promise<Result> {
+  process.stdout.write(`\n${styleText('bold', title)} `);
+  const ticking = setInterval(() => process.stdout.write('.'), 500);
+  try {
+    const result = await act();
+    console.log(styleText('green', '✔'));
+    return result;
+  } catch (error) {
+    console.log(styleText('red', '✘'));
+    throw new UserError(`The demo has failed. ${title}: ${(error as Error).message}`);
+  } finally {
+    clearInterval(ticking);
+  }
+}
+
+function show(label: string, value: string): void {
+  console.log(`  ${styleText('dim', label.padEnd(12))}  ${value}`);
+}
+
+function shorten(text: string): string {
+  return text.length > 80 ? `${text.slice(0, 64)}… (${text.length} characters)` : text;
+}
