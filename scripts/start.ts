@@ -38,7 +38,7 @@ runCommand(async () => {
 /** @param undo takes what stops each part, in the order in which they were started */
 async function start(environment: NodeJS.ProcessEnv, folder: string, undo: (() => unknown)[]): Promise<void> {
   const policy = readPolicy(join(projectRoot, 'back4app.json'));
-  const cloud = join(projectRoot, 'cloud/main.js');
+  const cloud = join(folder, 'main.js');
   const host = environment.HOST || '127.0.0.1';
   const appId = environment.PARSE_APP_ID || 'e2ee-local';
 
