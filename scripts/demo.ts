@@ -42,7 +42,7 @@ async function demonstrate(folder: string, server: ChildProcess): Promise<void> 
   show('where', url);
 
   const [alice, bob] = await step('Alice and Bob sign up with Parse', () =>
-    Promise.all(['alice', 'bob'].map(signUp) as [Promise<User>, Promise<User>]),
+    Promise.all([signUp('alice'), signUp('bob')]),
   );
   show('identities', `Alice ${alice.identity}, Bob ${bob.identity}`);
 
@@ -136,7 +136,7 @@ function keyId(card: ICard): string {
   return (card.publicKey as VirgilPublicKey).identifier.toString('hex');
 }
 
-/** What anyone who holds an envelope can read in it, and how they would know whose keys it names. */
+/** What anyone can read in an envelope, in plain words: no key is needed. */
 function inWords(body: string, names: Map<string, string>): string {
   const envelope = recogniseEnvelope(body, { allowLegacyEncrypt: false });
   if (envelope.kind !== 'message') throw new UserError('The row holds no message envelope.');
