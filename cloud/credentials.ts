@@ -20,23 +20,67 @@ export class CredentialError extends Error {
 /** The environment's variables by name, as `process.env` has them. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+/** What `virgilCredentials` reads. */
+export const VIRGIL_VARIABLES = ['VIRGIL_APP_ID', 'VIRGIL_APP_KEY_ID', 'VIRGIL_APP_KEY'];
+/** What `nexmoCredentials` reads. */
+export const NEXMO_VARIABLES = ['NEXMO_APP_ID', 'NEXMO_PRIVATE_KEY'];
+/** What `nexmoApiUrl` reads. */
+export const NEXMO_API_URL = 'NEXMO_API_URL';
+
+// In milliseconds.
+const CONFIG_LIFETIME = 300_000;
+
 /**
- * The credentials of one Cloud Function: read when it is first called, and again at each call until they are good.
+ * The credentials of one Cloud Function, each from the environment, or else from the `Parse.Config` parameter of its
+ * name, if only the master key can read that. They are read when the function is first called, and again at each call
+ * until they are good; those of `Parse.Config` again every five minutes, and kept while it cannot be read.
  *
  * @param functionName as clients call it
+ * @param variables what `read` reads. Where the environment's are enough for it, `Parse.Config` is never asked
  * @param read throws CredentialError
  * @returns gives the credentials, or throws Parse.Error 141, and the log says what to mend
  */
 export function credentialsFor<Credentials>(
   functionName: string,
+  variables: readonly string[],
   read: (environment: Environment) => Credentials,
-): (request: Pick<FunctionRequest, 'log'>) => Credentials {
+): (request: Pick<FunctionRequest, 'log'>) => Promise<Credentials> {
   let credentials: Credentials | undefined;
+  // As performance.now() has it: setting the server's clock back does not stretch it.
+  let goodUntil = 0;
+  let loading: Promise<Credentials> | undefined;
 
-  return ({ log }) => {
+  async function load(log: FunctionRequest['log']): Promise<Credentials> {
+    const missing = variables.filter((name) => !process.env[name]);
+    const lastGood = credentials;
+    credentials = undefined;
     try {
-      credentials ??= read(process.env);
+      credentials = read(process.env);
+      goodUntil = Number.POSITIVE_INFINITY;
       return credentials;
+    } catch (error) {
+      if (missing.length === 0) throw error;
+    }
+    goodUntil = performance.now() + CONFIG_LIFETIME;
+    try {
+      credentials = read({ ...process.env, ...(await hiddenParameters(missing)) });
+    } catch (error) {
+      if (error instanceof CredentialError) throw error;
+      const reason = `Parse.Config cannot be read: ${(error as Error).message}`;
+      if (!lastGood) throw new CredentialError(`${missing.join(', ')} not in the environment, and ${reason}`);
+      log.error(`${functionName} keeps the credentials that it has. ${reason}`);
+      credentials = lastGood;
+    }
+    return credentials;
+  }
+
+  return async ({ log }) => {
+    try {
+      if (credentials && performance.now() < goodUntil) return credentials;
+      loading ??= load(log).finally(() => {
+        loading = undefined;
+      });
+      return await loading;
     } catch (error) {
       if (!(error instanceof CredentialError)) throw error;
       log.error(`${functionName} is not configured: ${error.message}`);
@@ -46,6 +90,36 @@ export function credentialsFor<Credentials>(
       );
     }
   };
+}
+
+/**
+ * The `Parse.Config` parameters of these names. `Parse.Config.get` would leave what the master key reads in
+ * `Parse.Config.current()`, where the app's own Cloud Code may hand it to clients; so this asks as that does, and keeps
+ * nothing.
+ *
+ * @throws CredentialError for one that the public can read, or that is no String; what the server throws
+ */
+async function hiddenParameters(names: string[]): Promise<Environment> {
+  const server = Parse.CoreManager.getRESTController();
+  const parameters = async (options: object): Promise<Record<string, unknown>> =>
+    (await server.request('GET', 'config', {}, options)).params;
+  const [shown, all] = await Promise.all([parameters({}), parameters({ useMasterKey: true })]);
+
+  const hidden: Record<string, string> = {};
+  for (const name of names) {
+    if (shown[name] !== undefined) {
+      throw new CredentialError(
+        `${name} is a Parse.Config parameter that the public can read: tick "Requires master key" for it, and ` +
+          'make a new one if it was secret, for anybody may have read it.',
+      );
+    }
+    const value = all[name] ?? '';
+    if (typeof value !== 'string') {
+      throw new CredentialError(`${name} is a Parse.Config parameter that is not of type String.`);
+    }
+    hidden[name] = value;
+  }
+  return hidden;
 }
 
 /**

@@ -1,4 +1,10 @@
-import { credentialsFor, nexmoApiUrl, nexmoCredentials } from '../credentials';
+import {
+  credentialsFor,
+  NEXMO_API_URL,
+  NEXMO_VARIABLES,
+  nexmoApiUrl,
+  nexmoCredentials,
+} from '../credentials';
 import { authenticate, type FunctionRequest } from '../session';
 import { issueNexmoAdminToken } from '../tokens/nexmo-token';
 import { createVonageUser, VonageError, type VonageUser } from '../vonage';
@@ -16,10 +22,14 @@ const DISPLAY_NAME = /^.{0,100}$/su;
  *   missing or malformed, or Vonage does not do it
  */
 export function nexmoCreateUser() {
-  const credentials = credentialsFor('nexmo-create-user', (environment) => ({
-    ...nexmoCredentials(environment),
-    apiUrl: nexmoApiUrl(environment),
-  }));
+  const credentials = credentialsFor(
+    'nexmo-create-user',
+    [...NEXMO_VARIABLES, NEXMO_API_URL],
+    (environment) => ({
+      ...nexmoCredentials(environment),
+      apiUrl: nexmoApiUrl(environment),
+    }),
+  );
 
   return async (request: FunctionRequest): Promise<VonageUser> => {
     const { identity } = await authenticate(request);
@@ -30,7 +40,7 @@ export function nexmoCreateUser() {
         'displayName must be a string of at most 100 characters.',
       );
     }
-    const { apiUrl, ...application } = credentials(request);
+    const { apiUrl, ...application } = await credentials(request);
     try {
       return await createVonageUser(
         apiUrl,

@@ -1,4 +1,4 @@
-import { credentialsFor, nexmoCredentials } from '../credentials';
+import { credentialsFor, NEXMO_VARIABLES, nexmoCredentials } from '../credentials';
 import type { NexmoPolicy } from '../policy';
 import { authenticate, type FunctionRequest, tokenLifetime } from '../session';
 import type { IssuedToken } from '../tokens/issued-token';
@@ -12,11 +12,16 @@ import { issueNexmoToken } from '../tokens/nexmo-token';
  * @throws Parse.Error 209 without a valid session; 141 when the server's credentials are missing or malformed
  */
 export function nexmoJwt({ tokenTtlSeconds, acl }: NexmoPolicy) {
-  const credentials = credentialsFor('nexmo-jwt', nexmoCredentials);
+  const credentials = credentialsFor('nexmo-jwt', NEXMO_VARIABLES, nexmoCredentials);
 
   return async (request: FunctionRequest): Promise<IssuedToken> => {
     const session = await authenticate(request);
     const { identity } = session;
-    return issueNexmoToken(credentials(request), identity, acl, tokenLifetime(session, tokenTtlSeconds));
+    return issueNexmoToken(
+      await credentials(request),
+      identity,
+      acl,
+      tokenLifetime(session, tokenTtlSeconds),
+    );
   };
 }

@@ -1,4 +1,4 @@
-import { credentialsFor, virgilCredentials } from '../credentials';
+import { credentialsFor, VIRGIL_VARIABLES, virgilCredentials } from '../credentials';
 import type { Policy } from '../policy';
 import { authenticate, type FunctionRequest, tokenLifetime } from '../session';
 import type { IssuedToken } from '../tokens/issued-token';
@@ -12,11 +12,15 @@ import { issueVirgilToken } from '../tokens/virgil-token';
  * @throws Parse.Error 209 without a valid session; 141 when the server's credentials are missing or malformed
  */
 export function virgilJwt(policy: Policy['virgil']) {
-  const credentials = credentialsFor('virgil-jwt', virgilCredentials);
+  const credentials = credentialsFor('virgil-jwt', VIRGIL_VARIABLES, virgilCredentials);
 
   return async (request: FunctionRequest): Promise<IssuedToken> => {
     const session = await authenticate(request);
     const { identity } = session;
-    return issueVirgilToken(credentials(request), identity, tokenLifetime(session, policy.tokenTtlSeconds));
+    return issueVirgilToken(
+      await credentials(request),
+      identity,
+      tokenLifetime(session, policy.tokenTtlSeconds),
+    );
   };
 }
