@@ -1,8 +1,12 @@
-import { createHash, generateKeyPairSync } from 'node:crypto';
+import { createHash, generateKeyPairSync, randomUUID } from 'node:crypto';
 import { Jwt } from 'virgil-sdk';
 import {
   CredentialError,
   type Environment,
+  NEXMO_VARIABLES,
+  nexmoApiUrl,
+  nexmoCredentials,
+  VIRGIL_VARIABLES,
   type VirgilCredentials,
   virgilCredentials,
 } from '../../cloud/credentials';
@@ -12,9 +16,10 @@ import { isSignedWith, publicHalf } from './virgil-token';
 
 interface CredentialSet {
   function: string;
+  variables: string[];
   read(environment: Environment): unknown;
   /** A well-formed value of each variable. */
-  example: Record<string, string>;
+  makeExample(): Record<string, string>;
   /** Without the set all but its function works. */
   isOptional: boolean;
 }
@@ -22,15 +27,28 @@ interface CredentialSet {
 const credentialSets: CredentialSet[] = [
   {
     function: 'virgil-jwt',
+    variables: VIRGIL_VARIABLES,
     read: virgilCredentials,
-    example: {
+    makeExample: () => ({
       VIRGIL_APP_ID: '0'.repeat(32),
       VIRGIL_APP_KEY_ID: '1'.repeat(32),
       VIRGIL_APP_KEY: generateKeyPairSync('ed25519')
         .privateKey.export({ format: 'der', type: 'pkcs8' })
         .toString('base64'),
-    },
+    }),
     isOptional: false,
+  },
+  {
+    function: 'nexmo-jwt',
+    variables: NEXMO_VARIABLES,
+    read: (environment) => [nexmoCredentials(environment), nexmoApiUrl(environment)],
+    makeExample: () => ({
+      NEXMO_APP_ID: randomUUID(),
+      NEXMO_PRIVATE_KEY: generateKeyPairSync('rsa', { modulusLength: 2048 })
+        .privateKey.export({ format: 'pem', type: 'pkcs8' })
+        .toString(),
+    }),
+    isOptional: true,
   },
 ];
 
@@ -41,7 +59,7 @@ const credentialSets: CredentialSet[] = [
  */
 export async function* checkCredentials(environment: Environment, mayBeElsewhere: boolean): Findings {
   for (const set of credentialSets) {
-    const names = Object.keys(set.example);
+    const names = set.variables;
     if (names.every((name) => !environment[name]) && (set.isOptional || mayBeElsewhere)) {
       yield skipped(
         set.function,
@@ -50,9 +68,10 @@ export async function* checkCredentials(environment: Environment, mayBeElsewhere
       continue;
     }
     // Each among well-formed others, so that every fault is named and not the first alone.
+    const example = set.makeExample();
     const faults = names.map((name) =>
       environment[name]
-        ? whyRefused(set, { ...set.example, [name]: environment[name] })
+        ? whyRefused(set, { ...example, [name]: environment[name] })
         : 'is not set: put it into .env, as NAME=value.',
     );
     for (const [i, name] of names.entries()) {

@@ -1,6 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { Jwt } from 'virgil-sdk';
-import { type Environment, type VirgilCredentials, virgilCredentials } from '../../cloud/credentials';
+import {
+  type Environment,
+  NEXMO_API_URL,
+  NEXMO_VARIABLES,
+  VIRGIL_VARIABLES,
+  type VirgilCredentials,
+  virgilCredentials,
+} from '../../cloud/credentials';
 import type { ClassPolicy, Policy } from '../../cloud/policy';
 import type { IssuedToken } from '../../cloud/tokens/issued-token';
 import { inShort, type ParseApp } from '../parse-app';
@@ -45,6 +52,22 @@ export async function* checkDeployed(app: ParseApp): Findings {
         'class creation',
         'clients may create classes, which no guard looks at: set allowClientClassCreation to false.',
       );
+  yield await checkPublicConfig(app);
+}
+
+async function checkPublicConfig(app: ParseApp): Promise<Finding> {
+  const check = 'Parse.Config';
+  const answer = await app.call<{ params: Record<string, unknown> }>('GET', '/config');
+  const { params } = answer.body;
+  if (!params) return skipped(check, `the server does not show it (${inShort(answer)}).`);
+  const credentials = [...VIRGIL_VARIABLES, ...NEXMO_VARIABLES, NEXMO_API_URL];
+  const shown = credentials.filter((name) => params[name] !== undefined);
+  return shown.length > 0
+    ? fault(
+        check,
+        `the public can read ${shown.join(', ')}: make new ones, and tick "Requires master key" for them in the dashboard.`,
+      )
+    : ok(check, 'shows no credential to the public');
 }
 
 /** Checks what a user gets of a deployed app, and deletes what it made: the session, and a row that was accepted. */

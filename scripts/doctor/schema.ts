@@ -9,6 +9,7 @@ import { type Finding, type Findings, fault, ok, skipped } from './finding';
 const MAX_ROWS = 1000;
 const ROWS_A_PAGE = 100;
 
+const FUNCTIONS = ['virgil-jwt', 'nexmo-jwt', 'nexmo-create-user'];
 const OPERATIONS = ['find', 'get', 'count', 'create', 'update', 'delete', 'addField'];
 
 /** Checks what only the master key can see of a deployed app. */
@@ -46,15 +47,15 @@ async function* checkWebhooks(app: ParseApp, policy: Policy, masterKey: string):
       )
       .map(({ className }) => `the guard of ${className}`),
     ...(functions.body as Function[])
-      .filter(({ functionName }) => functionName === 'virgil-jwt')
-      .map(({ functionName }) => `${functionName}`),
+      .map(({ functionName = '' }) => functionName)
+      .filter((functionName) => FUNCTIONS.includes(functionName)),
   ];
   yield replaced.length > 0
     ? fault(
         'webhooks',
         `a webhook replaces ${replaced.join(', ')}: delete it in the dashboard, under Webhooks.`,
       )
-    : ok('webhooks', 'none replaces a guard');
+    : ok('webhooks', 'none replaces a guard or a function');
 }
 
 function checkPermissions({ className, classLevelPermissions }: ClassSchema): Finding {

@@ -1,8 +1,7 @@
 import { createHash, createPublicKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-
-const VIRGIL_VARIABLES = ['VIRGIL_APP_ID', 'VIRGIL_APP_KEY_ID', 'VIRGIL_APP_KEY'];
+import { VIRGIL_VARIABLES } from '../../cloud/credentials';
 
 /**
  * Fills in what the environment leaves out: a Virgil application and a master key for development, made at first start

@@ -82,6 +82,7 @@ describe('an app that is deployed as it should be', () => {
       'server',
       'virgil-jwt',
       'class creation',
+      'Parse.Config',
       'log in',
       'token',
       'signature',
@@ -118,7 +119,7 @@ describe('an app that is deployed as it should be', () => {
     printed.push(shown);
     expect(shown).toContain(user.DOCTOR_USER);
     expect(shown).toContain('the user has a session');
-    expect(shown).toContain('none replaces a guard');
+    expect(shown).toContain('none replaces a guard or a function');
     expect(status).toBe(0);
   });
 
@@ -199,6 +200,21 @@ describe('an app without this package, with a past', () => {
     );
   });
 
+  test('credentials that the public can read in Parse.Config are named, and those that it cannot are not', async () => {
+    const params = { VIRGIL_APP_KEY: 'a public App Key', NEXMO_APP_ID: 'a hidden ID', welcome: 'hello' };
+    for (const secret of [params.VIRGIL_APP_KEY, params.NEXMO_APP_ID]) secrets.add(secret);
+    await client.call('PUT', '/config', { params, masterKeyOnly: { NEXMO_APP_ID: true } }, master);
+    const { byCheck } = await doctor(server, key);
+    expect(byCheck['Parse.Config']).toEqual(fault(/^the public can read VIRGIL_APP_KEY: make new ones/));
+    await client.call(
+      'PUT',
+      '/config',
+      { params, masterKeyOnly: { VIRGIL_APP_KEY: true, NEXMO_APP_ID: true } },
+      master,
+    );
+    expect((await doctor(server, key)).byCheck['Parse.Config']).toEqual(ok);
+  });
+
   test('is seen by a user: no token, and plaintext is taken, which is deleted again', async () => {
     const rows = async () => (await client.call('GET', '/classes/Message', undefined, master)).body.results;
     const before = await rows();
@@ -249,13 +265,18 @@ describe('an app without this package, with a past', () => {
     await server.sql(`DELETE FROM "Message" WHERE "objectId" LIKE 'old%'`);
   });
 
-  test('webhooks in place of a guard and of virgil-jwt; no token, and one for somebody else', async () => {
+  test('webhooks in place of a guard and of a function; no token, and one for somebody else', async () => {
     const trigger = { className: 'Message', triggerName: 'beforeSave', url: webhooks.url };
     await client.call('POST', '/hooks/triggers', trigger, master);
-    await client.call('POST', '/hooks/functions', { functionName: 'virgil-jwt', url: webhooks.url }, master);
+    const functions = ['virgil-jwt', 'nexmo-jwt', 'nexmo-create-user', 'another'];
+    for (const functionName of functions) {
+      await client.call('POST', '/hooks/functions', { functionName, url: webhooks.url }, master);
+    }
     hookAnswer = { token: 'not.a.jwt' };
     const { byCheck } = await doctor(server, { ...user, ...key });
-    expect(byCheck.webhooks).toEqual(fault(/a webhook replaces the guard of Message, virgil-jwt: delete it/));
+    expect(byCheck.webhooks).toEqual(
+      fault(/a webhook replaces the guard of Message, virgil-jwt, nexmo-jwt, nexmo-create-user: delete it/),
+    );
     expect(byCheck['virgil-jwt']).toEqual(fault(/answers a call without a session/));
     expect(byCheck.token).toEqual(fault(/no JWT/));
 
@@ -270,7 +291,9 @@ describe('an app without this package, with a past', () => {
     hookAnswer = {};
     expect((await doctor(server, user)).byCheck.token).toEqual(fault(/gives no token/));
     await client.call('PUT', '/hooks/triggers/Message/beforeSave', { __op: 'Delete' }, master);
-    await client.call('PUT', '/hooks/functions/virgil-jwt', { __op: 'Delete' }, master);
+    for (const functionName of functions) {
+      await client.call('PUT', `/hooks/functions/${functionName}`, { __op: 'Delete' }, master);
+    }
   });
 
   test('a class that the user may not write', async () => {

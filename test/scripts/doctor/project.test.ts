@@ -1,4 +1,4 @@
-import { createHash, generateKeyPairSync, type KeyObject, randomBytes } from 'node:crypto';
+import { createHash, generateKeyPairSync, type KeyObject, randomBytes, randomUUID } from 'node:crypto';
 import { appendFileSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Finding } from '../../../scripts/doctor/finding';
@@ -8,6 +8,11 @@ const project = makeProject();
 afterAll(() => project.remove());
 
 const appKeys = generateKeyPairSync('ed25519');
+const nexmo = generateKeyPairSync('rsa', {
+  modulusLength: 2048,
+  publicKeyEncoding: { format: 'pem', type: 'spki' },
+  privateKeyEncoding: { format: 'pem', type: 'pkcs8' },
+});
 const base64 = (key: KeyObject, type: 'pkcs8' | 'spki') =>
   (key.export({ format: 'der', type } as { format: 'der'; type: 'pkcs8' }) as Buffer).toString('base64');
 const environment = {
@@ -52,11 +57,12 @@ test('all is well: a line for each check, in the order in which they are mended,
     'VIRGIL_APP_ID',
     'VIRGIL_APP_KEY_ID',
     'VIRGIL_APP_KEY',
+    'nexmo-jwt',
     'App Key',
     'bundle',
     'bundle alone',
   ]);
-  for (const line of lines) expect(line).toMatch(/^ok /);
+  for (const line of lines) expect(line).toMatch(/^(ok|skipped {2}nexmo-jwt) /);
 });
 
 test('credentials are read from .env too', async () => {
@@ -100,6 +106,25 @@ describe('credentials', () => {
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     const found = await findings({ VIRGIL_APP_KEY: base64(privateKey, 'pkcs8') });
     expect(found.VIRGIL_APP_KEY).toEqual(fault(/an App Key is Ed25519/));
+  });
+
+  test("Nexmo's are a note where none is set, and checked where one is", async () => {
+    expect((await findings())['nexmo-jwt']).toEqual({
+      status: 'skipped',
+      message: expect.stringMatching(/^NEXMO_APP_ID, NEXMO_PRIVATE_KEY are not set here/),
+    });
+    const found = await findings({ NEXMO_APP_ID: 'my-chat-app' });
+    expect(found.NEXMO_APP_ID).toEqual(fault(/name shown in Vonage's dashboard is not the application's ID/));
+    expect(found.NEXMO_PRIVATE_KEY).toEqual(fault(/not set.*\.env/));
+    expect((await findings({ NEXMO_PRIVATE_KEY: nexmo.publicKey })).NEXMO_PRIVATE_KEY).toEqual(
+      fault(/public key: give the private key of the Vonage application/),
+    );
+    const application = { NEXMO_APP_ID: randomUUID(), NEXMO_PRIVATE_KEY: nexmo.privateKey };
+    const well = await findings(application);
+    expect(well.NEXMO_APP_ID?.status).toBe('ok');
+    expect(well.NEXMO_PRIVATE_KEY?.status).toBe('ok');
+    const elsewhere = await findings({ ...application, NEXMO_API_URL: 'http://vonage.example' });
+    expect(elsewhere['nexmo-jwt']).toEqual(fault(/NEXMO_API_URL is not an https:/));
   });
 
   test('swapped IDs, where the App Key tells its own', async () => {
