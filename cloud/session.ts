@@ -69,7 +69,8 @@ export function invalidSession(): Parse.Error {
 }
 
 async function lookUp(sessionToken: string): Promise<Session> {
-  const row = await sessionQuery(sessionToken).include('user').first({ useMasterKey: true });
+  const query = sessionQuery(sessionToken).select('expiresAt', 'user').include('user');
+  const row = await query.first({ useMasterKey: true });
   const user = row?.get('user') as Parse.User | undefined;
   // The row outlives a deleted user: it then points at nobody.
   if (!row || !user?.id || !user.createdAt) throw invalidSession();
@@ -79,7 +80,7 @@ async function lookUp(sessionToken: string): Promise<Session> {
 async function endOfHeaderSession(sessionToken: string): Promise<number> {
   const remembered = rememberedEnds.get(sessionToken);
   if (remembered !== undefined && remembered - Date.now() > DAY) return remembered;
-  const row = await sessionQuery(sessionToken).first({ useMasterKey: true });
+  const row = await sessionQuery(sessionToken).select('expiresAt').first({ useMasterKey: true });
   if (!row) throw invalidSession();
   const expiresAt = endOf(row);
   if (rememberedEnds.size >= MAX_REMEMBERED_SESSIONS) {
@@ -90,7 +91,7 @@ async function endOfHeaderSession(sessionToken: string): Promise<number> {
 }
 
 function sessionQuery(sessionToken: string): Parse.Query {
-  return new Parse.Query('_Session').equalTo('sessionToken', sessionToken).select('expiresAt', 'user');
+  return new Parse.Query('_Session').equalTo('sessionToken', sessionToken);
 }
 
 function endOf(session: Parse.Object): number {

@@ -4,7 +4,7 @@ import { parse } from 'dotenv';
 import { projectRoot } from '../scripts/bundle';
 
 // Not for users to set: the system's, Parse Server's own, and that of npm run test:oldest.
-const OTHERS = ['PATH', 'NODE_ENV', 'PARSE_SERVER_LOGS_FOLDER', 'PARSE_SERVER_MODULE'];
+const OTHERS = ['PATH', 'NODE_ENV', 'TESTING', 'PARSE_SERVER_LOGS_FOLDER', 'PARSE_SERVER_MODULE'];
 
 const source = ['cloud', 'scripts']
   .flatMap((folder) =>

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { initCrypto, VirgilCrypto } from 'virgil-crypto';
-import { startParseServer, type TestServer } from '../../test/support/parse-server';
+import { type BareParseServer, startBareParseServer } from '../local/bare-parse-server';
 import { type Call, requestsPerSecond, send } from './http-load';
 import { interleave, type Ratio, ratioOf } from './rounds';
 
@@ -54,7 +54,7 @@ export async function measureOverHttp(say: (what: string) => void): Promise<Http
   await initCrypto();
   const crypto = new VirgilCrypto();
   const { privateKey, publicKey } = crypto.generateKeys();
-  const server = await startParseServer({
+  const server = await startBareParseServer({
     cloudCode,
     environment: {
       VIRGIL_APP_ID: randomBytes(16).toString('hex'),
@@ -77,7 +77,7 @@ export async function measureOverHttp(say: (what: string) => void): Promise<Http
   }
 }
 
-async function measureFunctions(server: TestServer, say: (what: string) => void) {
+async function measureFunctions(server: BareParseServer, say: (what: string) => void) {
   const headers = { 'X-Parse-Application-Id': server.appId, 'X-Parse-Revocable-Session': '1' };
   const user = JSON.parse(
     await send(server.url, { path: '/users', headers, body: { username: 'bench', password: 'bench' } }),
@@ -135,7 +135,7 @@ async function measureFunctions(server: TestServer, say: (what: string) => void)
 let sessions = 0;
 
 /** Sessions that nobody has seen yet, straight into the database. */
-async function newSessions(server: TestServer, userId: string): Promise<string[]> {
+async function newSessions(server: BareParseServer, userId: string): Promise<string[]> {
   const tokens = Array.from({ length: FIRST_CALLS }, () => `r:${randomBytes(16).toString('hex')}`);
   const rows = tokens.map(
     (token) => `('bench${++sessions}', '${token}', '${userId}', now() + interval '1 year', now(), now())`,
@@ -146,7 +146,7 @@ async function newSessions(server: TestServer, userId: string): Promise<string[]
   return tokens;
 }
 
-async function measureSaves(server: TestServer, payload: string, say: (what: string) => void) {
+async function measureSaves(server: BareParseServer, payload: string, say: (what: string) => void) {
   const headers = { 'X-Parse-Application-Id': server.appId };
   const { objectId, sessionToken } = JSON.parse(
     await send(server.url, { path: '/users', headers, body: { username: 'saver', password: 'saver' } }),

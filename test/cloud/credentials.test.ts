@@ -3,7 +3,7 @@ import { decodeJwt, decodeProtectedHeader } from 'jose';
 import type { VirgilCrypto } from 'virgil-crypto';
 import { Jwt } from 'virgil-sdk';
 import { CredentialError, nexmoApiUrl, nexmoCredentials } from '../../cloud/credentials';
-import { startParseServer, type TestServer } from '../support/parse-server';
+import { type BareParseServer, startBareParseServer } from '../../scripts/local/bare-parse-server';
 import { restClient } from '../support/rest';
 import { makeVirgilApplication } from '../support/virgil-application';
 import { loadVirgilCrypto } from '../support/virgil-crypto';
@@ -144,7 +144,7 @@ describe('credentials in Parse.Config', () => {
   `;
   let crypto: VirgilCrypto;
   let vonage: Awaited<ReturnType<typeof startVonage>>;
-  let server: TestServer;
+  let server: BareParseServer;
   let rest: ReturnType<typeof restClient>;
   let user: { id: string; sessionToken: string };
 
@@ -191,7 +191,7 @@ describe('credentials in Parse.Config', () => {
   beforeAll(async () => {
     crypto = await loadVirgilCrypto();
     vonage = await startVonage();
-    server = await startParseServer({ environment: unset, cloudCode });
+    server = await startBareParseServer({ environment: unset, cloudCode });
     rest = restClient(server);
     user = await rest.signUp();
   });

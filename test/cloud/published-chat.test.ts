@@ -1,13 +1,13 @@
 import Parse from 'parse/node';
 import { Jwt } from 'virgil-sdk';
+import { type BareParseServer, startBareParseServer } from '../../scripts/local/bare-parse-server';
 import { envelopeMaker } from '../support/envelopes';
-import { startParseServer, type TestServer } from '../support/parse-server';
 import { makeVirgilApplication } from '../support/virgil-application';
 import { loadVirgilCrypto } from '../support/virgil-crypto';
 
 // What Virgil's published Android chat does, call by call, with its fields and its ACL.
 
-let server: TestServer;
+let server: BareParseServer;
 let application: ReturnType<typeof makeVirgilApplication>;
 let envelope: ReturnType<typeof envelopeMaker>;
 
@@ -15,7 +15,7 @@ beforeAll(async () => {
   const crypto = await loadVirgilCrypto();
   application = makeVirgilApplication(crypto);
   envelope = envelopeMaker(crypto);
-  server = await startParseServer({ environment: application.environment });
+  server = await startBareParseServer({ environment: application.environment });
   Parse.initialize(server.appId);
   Parse.serverURL = server.url;
 });

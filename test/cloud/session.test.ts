@@ -1,11 +1,11 @@
 import { decodeJwt } from 'jose';
-import { startParseServer, type TestServer } from '../support/parse-server';
+import { type BareParseServer, startBareParseServer } from '../../scripts/local/bare-parse-server';
 import { type Caller, restClient } from '../support/rest';
 import { makeVirgilApplication } from '../support/virgil-application';
 import { loadVirgilCrypto } from '../support/virgil-crypto';
 import { startVonage } from '../support/vonage';
 
-let server: TestServer;
+let server: BareParseServer;
 let vonage: Awaited<ReturnType<typeof startVonage>>;
 let rest: ReturnType<typeof restClient>;
 
@@ -16,7 +16,7 @@ const testOnNewest = process.env.PARSE_SERVER_MODULE ? test.skip : test;
 beforeAll(async () => {
   vonage = await startVonage();
   const { environment } = makeVirgilApplication(await loadVirgilCrypto());
-  server = await startParseServer({
+  server = await startBareParseServer({
     environment: { ...environment, ...vonage.environment },
     parseOptions: { cacheTTL: 1000 },
   });

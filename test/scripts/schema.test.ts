@@ -1,19 +1,19 @@
 import type { VirgilCrypto } from 'virgil-crypto';
+import { type BareParseServer, startBareParseServer } from '../../scripts/local/bare-parse-server';
 import { envelopeMaker } from '../support/envelopes';
 import { startHttpServer, unusedUrl } from '../support/http-server';
-import { startParseServer, type TestServer } from '../support/parse-server';
 import { makeProject, type Run } from '../support/project';
 import { restClient } from '../support/rest';
 import { loadVirgilCrypto } from '../support/virgil-crypto';
 
 const project = makeProject();
 let crypto: VirgilCrypto;
-let server: TestServer;
+let server: BareParseServer;
 let client: ReturnType<typeof restClient>;
 
 beforeAll(async () => {
   crypto = await loadVirgilCrypto();
-  server = await startParseServer({ parseOptions: { allowClientClassCreation: false } });
+  server = await startBareParseServer({ parseOptions: { allowClientClassCreation: false } });
   client = restClient(server);
 });
 

@@ -1,4 +1,4 @@
-import type { TestServer } from './parse-server';
+import type { BareParseServer } from '../../scripts/local/bare-parse-server';
 
 export interface Answer {
   status: number;
@@ -12,7 +12,7 @@ export interface Caller {
 }
 
 /** Bare REST calls, as `curl` makes them. */
-export function restClient(server: Pick<TestServer, 'url' | 'appId' | 'masterKey'>) {
+export function restClient(server: Pick<BareParseServer, 'url' | 'appId' | 'masterKey'>) {
   async function call(method: string, path: string, body?: unknown, caller: Caller = {}): Promise<Answer> {
     const response = await fetch(server.url + path, {
       method,

@@ -1,15 +1,15 @@
-import { startParseServer, type TestServer } from '../../support/parse-server';
+import { type BareParseServer, startBareParseServer } from '../../../scripts/local/bare-parse-server';
 import { restClient } from '../../support/rest';
 import { faults, makeVonageApplication, startVonage } from '../../support/vonage';
 
-let server: TestServer;
+let server: BareParseServer;
 let vonage: Awaited<ReturnType<typeof startVonage>>;
 let rest: ReturnType<typeof restClient>;
 
 beforeAll(async () => {
   vonage = await startVonage();
   const { NEXMO_APP_ID, NEXMO_PRIVATE_KEY } = vonage.environment;
-  server = await startParseServer({
+  server = await startBareParseServer({
     environment: { NEXMO_APP_ID, NEXMO_PRIVATE_KEY, NEXMO_API_URL: 'http://api.example' },
   });
   rest = restClient(server);
@@ -137,7 +137,7 @@ describe("Vonage's refusal", () => {
 
   test('of a token that it echoes leaves the token in no log', async () => {
     const { environment } = makeVonageApplication();
-    const stranger = await startParseServer({
+    const stranger = await startBareParseServer({
       environment: { ...vonage.environment, NEXMO_PRIVATE_KEY: environment.NEXMO_PRIVATE_KEY },
     });
     try {

@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto';
-import { startParseServer, type TestServer } from '../../support/parse-server';
+import { type BareParseServer, startBareParseServer } from '../../../scripts/local/bare-parse-server';
 import { restClient } from '../../support/rest';
 import { makeVirgilApplication } from '../../support/virgil-application';
 import { loadVirgilCrypto } from '../../support/virgil-crypto';
@@ -9,12 +9,12 @@ const application = makeVonageApplication();
 const virgil = { tokenTtlSeconds: 1200 };
 const acl = { '/*/users/**': {}, '/*/conversations/**': { methods: ['GET', 'POST'] } };
 
-let server: TestServer;
+let server: BareParseServer;
 let rest: ReturnType<typeof restClient>;
 
 beforeAll(async () => {
   const { environment } = makeVirgilApplication(await loadVirgilCrypto());
-  server = await startParseServer({
+  server = await startBareParseServer({
     policy: {
       virgil,
       nexmo: { tokenTtlSeconds: 86_400, acl },

@@ -1,14 +1,14 @@
 import { generateKeyPairSync } from 'node:crypto';
 import type { VirgilCrypto } from 'virgil-crypto';
 import { Jwt } from 'virgil-sdk';
-import { startParseServer, type TestServer } from '../../support/parse-server';
+import { type BareParseServer, startBareParseServer } from '../../../scripts/local/bare-parse-server';
 import { restClient } from '../../support/rest';
 import { makeVirgilApplication } from '../../support/virgil-application';
 import { loadVirgilCrypto } from '../../support/virgil-crypto';
 
 const TTL = 1200;
 
-let server: TestServer;
+let server: BareParseServer;
 let rest: ReturnType<typeof restClient>;
 let crypto: VirgilCrypto;
 let application: ReturnType<typeof makeVirgilApplication>;
@@ -18,7 +18,7 @@ const now = () => Date.now() / 1000;
 beforeAll(async () => {
   crypto = await loadVirgilCrypto();
   application = makeVirgilApplication(crypto);
-  server = await startParseServer({ environment: application.environment });
+  server = await startBareParseServer({ environment: application.environment });
   rest = restClient(server);
 });
 afterAll(() => server?.stop());
@@ -60,9 +60,9 @@ describe('credentials', () => {
   const good = base64(privateKey.export({ format: 'der', type: 'pkcs8' }));
 
   // A server of its own: credentials that were good once are kept.
-  let unconfigured: TestServer;
+  let unconfigured: BareParseServer;
   beforeAll(async () => {
-    unconfigured = await startParseServer({
+    unconfigured = await startBareParseServer({
       environment: { VIRGIL_APP_ID: null, VIRGIL_APP_KEY_ID: null, VIRGIL_APP_KEY: null },
     });
   });

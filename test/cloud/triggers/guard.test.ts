@@ -1,7 +1,7 @@
 import type { VirgilCrypto } from 'virgil-crypto';
 import { recogniseEnvelope } from '../../../cloud/envelope/recognise-envelope';
+import { type BareParseServer, startBareParseServer } from '../../../scripts/local/bare-parse-server';
 import { envelopeMaker } from '../../support/envelopes';
-import { startParseServer, type TestServer } from '../../support/parse-server';
 import { type Answer, type Caller, restClient } from '../../support/rest';
 import { loadVirgilCrypto } from '../../support/virgil-crypto';
 
@@ -48,7 +48,7 @@ const cloudCode = `
   Parse.Cloud.define('findMessages', () => new Parse.Query('Message').select('threadId').find({ useMasterKey: true }));
 `;
 
-let server: TestServer;
+let server: BareParseServer;
 let rest: ReturnType<typeof restClient>;
 let crypto: VirgilCrypto;
 let envelope: ReturnType<typeof envelopeMaker>;
@@ -58,7 +58,7 @@ let bob: User;
 beforeAll(async () => {
   crypto = await loadVirgilCrypto();
   envelope = envelopeMaker(crypto);
-  server = await startParseServer({ policy, cloudCode });
+  server = await startBareParseServer({ policy, cloudCode });
   rest = restClient(server);
   alice = await rest.signUp();
   bob = await rest.signUp();

@@ -1,5 +1,5 @@
+import { type BareParseServer, startBareParseServer } from '../../../scripts/local/bare-parse-server';
 import { envelopeMaker } from '../../support/envelopes';
-import { startParseServer, type TestServer } from '../../support/parse-server';
 import { type Answer, type Caller, restClient } from '../../support/rest';
 import { loadVirgilCrypto } from '../../support/virgil-crypto';
 
@@ -52,14 +52,14 @@ const cloudCode = `
   });
 `;
 
-let server: TestServer;
+let server: BareParseServer;
 let rest: ReturnType<typeof restClient>;
 let envelope: ReturnType<typeof envelopeMaker>;
 let caller: Caller;
 
 beforeAll(async () => {
   envelope = envelopeMaker(await loadVirgilCrypto());
-  server = await startParseServer({ policy, cloudCode });
+  server = await startBareParseServer({ policy, cloudCode });
   rest = restClient(server);
   caller = await rest.signUp();
 });

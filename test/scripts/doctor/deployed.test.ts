@@ -1,7 +1,7 @@
 import type { Finding } from '../../../scripts/doctor/finding';
+import { type BareParseServer, startBareParseServer } from '../../../scripts/local/bare-parse-server';
 import { envelopeMaker } from '../../support/envelopes';
 import { startHttpServer, unusedUrl } from '../../support/http-server';
-import { startParseServer, type TestServer } from '../../support/parse-server';
 import { makeProject } from '../../support/project';
 import { restClient } from '../../support/rest';
 import { makeVirgilApplication } from '../../support/virgil-application';
@@ -35,14 +35,14 @@ beforeAll(async () => {
 afterAll(() => project.remove());
 
 describe('an app that is deployed as it should be', () => {
-  let server: TestServer;
+  let server: BareParseServer;
   let client: ReturnType<typeof restClient>;
   let user: { DOCTOR_USER: string; DOCTOR_PASSWORD: string };
   let credentials: Record<string, string>;
   const key = { PARSE_MASTER_KEY: 'test-master-key' };
 
   beforeAll(async () => {
-    server = await startParseServer({ parseOptions: { allowClientClassCreation: false } });
+    server = await startBareParseServer({ parseOptions: { allowClientClassCreation: false } });
     client = restClient(server);
     user = { DOCTOR_USER: (await client.signUp()).username, DOCTOR_PASSWORD: password };
     credentials = makeVirgilApplication(crypto).environment;
@@ -155,7 +155,7 @@ describe('an app that is deployed as it should be', () => {
 });
 
 describe('an app without this package, with a past', () => {
-  let server: TestServer;
+  let server: BareParseServer;
   let client: ReturnType<typeof restClient>;
   let webhooks: Awaited<ReturnType<typeof startHttpServer>>;
   let hookAnswer: unknown;
@@ -165,7 +165,7 @@ describe('an app without this package, with a past', () => {
   const OLD_MESSAGE = 'what was said before there was a guard';
 
   beforeAll(async () => {
-    server = await startParseServer({ cloudCode: '' });
+    server = await startBareParseServer({ cloudCode: '' });
     client = restClient(server);
     webhooks = await startHttpServer(() => ({
       headers: { 'Content-Type': 'application/json' },

@@ -1,10 +1,10 @@
-// A Parse Server with its default log levels, on PGlite, in a process of its own: it does not run inside Jest.
+// The process of bare-parse-server.ts.
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import express from 'express';
-import { openDatabase } from '../../scripts/local/database';
-import type { ChildSettings } from './parse-server';
+import type { ChildSettings } from './bare-parse-server';
+import { openDatabase } from './database';
 
 const settings = JSON.parse(process.argv[2] as string) as ChildSettings;
 const { default: ParseServer, ParseGraphQLServer } = require(settings.parseServerModule);

@@ -2,9 +2,9 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { bundle, projectRoot } from '../../scripts/bundle';
+import { bundle, projectRoot } from '../bundle';
 
-export interface TestServerOptions {
+export interface BareParseServerOptions {
   /** In place of the project's back4app.json. */
   policy?: object;
   /** Cloud Code of an app that requires the bundle as `./e2ee`. Default: the bundle alone. */
@@ -21,7 +21,7 @@ export interface ChildSettings {
   parseOptions: object;
 }
 
-export interface TestServer {
+export interface BareParseServer {
   /** Of the REST API. */
   url: string;
   graphQLUrl: string;
@@ -37,8 +37,11 @@ export interface TestServer {
   stop(): Promise<void>;
 }
 
-/** Boots a Parse Server with the bundle, whose log levels are Parse Server's defaults. */
-export async function startParseServer(options: TestServerOptions = {}): Promise<TestServer> {
+/**
+ * Boots a Parse Server with the bundle on PGlite, in a process of its own, for tests and the benchmark. Unlike `npm start`'s
+ * it has Parse Server's default options, log levels among them.
+ */
+export async function startBareParseServer(options: BareParseServerOptions = {}): Promise<BareParseServer> {
   const folder = mkdtempSync(join(tmpdir(), 'e2ee-test-'));
   const policyFile = join(folder, 'back4app.json');
   if (options.policy) writeFileSync(policyFile, JSON.stringify(options.policy));
@@ -68,7 +71,7 @@ export async function startParseServer(options: TestServerOptions = {}): Promise
     if (value === null) delete environment[name];
     else environment[name] = value;
   }
-  const child = fork(join(__dirname, 'parse-server-child.ts'), [JSON.stringify(settings)], {
+  const child = fork(join(__dirname, 'bare-parse-server-process.ts'), [JSON.stringify(settings)], {
     cwd: projectRoot,
     execArgv: ['--require', 'tsx/cjs'],
     env: environment,
