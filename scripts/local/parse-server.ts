@@ -1,4 +1,5 @@
 import type { Server } from 'node:http';
+import type { Duplex } from 'node:stream';
 import type { Express } from 'express';
 import { ParseGraphQLServer, ParseServer } from 'parse-server';
 import type { Policy } from '../../cloud/policy';
@@ -69,8 +70,18 @@ export async function startParseServer(
   graphQL.applyGraphQL(app);
   parseServer.server = server;
   parseServer.liveQueryServer = await ParseServer.createLiveQueryServer(server, {}, options);
+  const liveQuerySockets = new Set<Duplex>();
+  server.on('upgrade', (_request, socket) => {
+    liveQuerySockets.add(socket);
+    socket.once('close', () => liveQuerySockets.delete(socket));
+  });
   await createClasses(`${url}/parse`, appId, masterKey, classes);
-  return () => parseServer.handleShutdown();
+  return () => {
+    const stopped = parseServer.handleShutdown();
+    // Parse Server leaves these open, and waits until the last browser has gone.
+    for (const socket of liveQuerySockets) socket.destroy();
+    return stopped;
+  };
 }
 
 /** The policy's classes, which clients may not create. Fields of other types than these come with the first save. */

@@ -110,6 +110,15 @@ describe('npm start', () => {
     expect(printed.trim()).toMatch(/^\S+\.local is in use by process \d+: .+$/);
   });
 
+  test('Ctrl-C does not wait for an open LiveQuery, and is no error', async () => {
+    const socket = new WebSocket(`${server.url.replace('http', 'ws')}/parse`);
+    await new Promise((done) => socket.once('open', done));
+    const closed = new Promise((done) => socket.once('close', done));
+    expect(await server.interrupt()).toBe(0);
+    await closed;
+    server = await startLocalServer({ folder });
+  });
+
   test('Ctrl-C stops it cleanly, and the next start finds users, keys and database again', async () => {
     const before = credentialsOf(folder);
     const beforehand = server.printed();
