@@ -10,8 +10,10 @@ import { bundle, projectRoot } from './bundle';
 import { openDatabase } from './local/database';
 import { addDevelopmentCredentials } from './local/development-credentials';
 import { checkHost, checkUpgradeHost } from './local/host-check';
+import { playground } from './local/playground';
+import { buildPage } from './local/playground/build-page';
 import { takeStateFolder } from './local/state-folder';
-import { openVirgilCloud } from './local/virgil-cloud';
+import { openVirgilCloud, type VirgilCloud } from './local/virgil-cloud';
 import { readPolicy } from './policy';
 import { runCommand, UserError } from './user-error';
 
@@ -50,11 +52,17 @@ async function start(environment: NodeJS.ProcessEnv, folder: string, undo: (() =
   });
   const server = createServer(app);
   checkUpgradeHost(server, environment.HOST);
+  // Before LiveQuery is there nobody would answer, and a browser that reconnects would wait instead of trying again.
+  server.on('upgrade', (_request, socket) => {
+    if (!ready) socket.destroy();
+  });
   const port = await listen(server, host, portOf(environment.PORT));
   undo.push(() => server.close());
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 
   addDevelopmentCredentials(folder, environment);
+  const page = buildPage(appId); // while the database opens
+  page.catch(() => {}); // until it is awaited
   const database = await openDatabase(folder, environment, console.log);
   undo.push(database.close);
   const virgilCloud = await mountVirgilCloud(app, folder, environment, undo);
@@ -62,34 +70,39 @@ async function start(environment: NodeJS.ProcessEnv, folder: string, undo: (() =
   const logsFolder = join(folder, 'logs');
   // Read when the module is loaded; without it Parse Server makes a folder `logs` here before it sees its options.
   environment.PARSE_SERVER_LOGS_FOLDER = logsFolder;
+  const masterKey = environment.PARSE_MASTER_KEY as string;
   const { startParseServer } = await import('./local/parse-server');
   undo.push(
     await startParseServer(app, server, url, {
       appId,
-      masterKey: environment.PARSE_MASTER_KEY as string,
+      masterKey,
       databaseURI: database.uri,
       cloud,
       logsFolder,
       classes: policy.classes,
     }),
   );
+  if (typeof virgilCloud !== 'string') {
+    const { ownersOfKeys } = virgilCloud;
+    app.use(playground(await page, { serverURL: `${url}/parse`, appId, masterKey, ownersOfKeys }));
+  }
   ready = true;
   console.log(table(url, appId, database.name, virgilCloud, folder));
   process.send?.({ url }); // for a process that has started this one
 }
 
-/** @returns what the table says of it */
+/** @returns the local Virgil Cloud, or why it is not running */
 async function mountVirgilCloud(
   app: express.Express,
   folder: string,
   environment: NodeJS.ProcessEnv,
   undo: (() => unknown)[],
-): Promise<string> {
+): Promise<VirgilCloud | string> {
   let credentials: VirgilCredentials;
   try {
     credentials = virgilCredentials(environment);
   } catch (error) {
-    if (error instanceof CredentialError) return `not running: ${error.message}`;
+    if (error instanceof CredentialError) return error.message;
     throw error;
   }
   const { appId, appKeyId, appKey } = credentials;
@@ -101,7 +114,7 @@ async function mountVirgilCloud(
   });
   undo.push(cloud.close);
   app.use('/virgil', cloud.router);
-  return 'for development only';
+  return cloud;
 }
 
 function portOf(value = '1337'): number {
@@ -125,12 +138,20 @@ function listen(server: ReturnType<typeof createServer>, host: string, port: num
   });
 }
 
-function table(url: string, appId: string, database: string, virgilCloud: string, folder: string): string {
+function table(
+  url: string,
+  appId: string,
+  database: string,
+  virgilCloud: VirgilCloud | string,
+  folder: string,
+): string {
+  const isRunning = typeof virgilCloud !== 'string';
   const rows = [
+    ['See it work', url, isRunning ? 'two phones and the server between them' : 'needs the Virgil Cloud'],
     ['Parse Server', `${url}/parse`, `application ID ${appId}`],
     ['LiveQuery', `${url.replace('http', 'ws')}/parse`, ''],
     ['GraphQL', `${url}/graphql`, ''],
-    ['Virgil Cloud', `${url}/virgil`, virgilCloud],
+    ['Virgil Cloud', `${url}/virgil`, isRunning ? 'for development only' : `not running: ${virgilCloud}`],
     ['Health', `${url}/health`, ''],
     ['Database', database, `state in ${relative('.', folder)}/`],
   ];

@@ -110,6 +110,21 @@ export function cardsService(cards: Table<Card>): Route[] {
   ];
 }
 
+/**
+ * Who published which key: what anyone can find out who may search for cards.
+ *
+ * @returns identities by key ID in hex: the first 8 bytes of SHA-512 of the public key, as envelopes name recipients
+ */
+export function ownersOfKeys(cards: Table<Card>): Map<string, string> {
+  return new Map(
+    [...cards.values()].map(({ identity, model }) => {
+      const content = parseJson(Buffer.from(model.content_snapshot, 'base64'));
+      const publicKey = Buffer.from(readBase64(content, 'public_key'), 'base64');
+      return [createHash('sha512').update(publicKey).digest('hex').slice(0, 16), identity];
+    }),
+  );
+}
+
 function readCard(body: unknown): Card {
   const contentSnapshot = readBase64(body, 'content_snapshot');
   const snapshotBytes = Buffer.from(contentSnapshot, 'base64');

@@ -4,7 +4,7 @@ import { initCrypto } from 'virgil-crypto';
 import { UserError } from '../../user-error';
 import { authenticator, type VirgilApp } from './authentication';
 import { brainKeyService } from './brainkey';
-import { type Card, cardsService } from './cards';
+import { type Card, cardsService, ownersOfKeys } from './cards';
 import { allowLocalOrigins } from './cors';
 import { answerError, ErrorCode, VirgilError } from './errors';
 import { keyknoxV1Service, keyknoxV2Service, type Ticket, type Value } from './keyknox';
@@ -20,6 +20,8 @@ export interface VirgilCloudOptions extends VirgilApp {
 export interface VirgilCloud {
   /** The services, for `app.use('/virgil', router)`; that path's URL is E3Kit's `apiUrl`. Put `checkHost` before it. */
   router: Router;
+  /** Identities by the key IDs of their published keys, in hex. */
+  ownersOfKeys(): Map<string, string>;
   /** Waits until all is on disk and lets go of the file. */
   close(): Promise<void>;
 }
@@ -42,8 +44,9 @@ export async function openVirgilCloud(options: VirgilCloudOptions): Promise<Virg
 
   const storage = await openStorage(options.dataFile);
   const table = <Row>(service: string) => storage.table<Row>(`${options.appId}/${service}`);
+  const cards = table<Card>('cards');
   const routes = [
-    ...cardsService(table<Card>('cards')),
+    ...cardsService(cards),
     ...keyknoxV1Service(table<Value>('keyknox-v1')),
     ...keyknoxV2Service(table<Ticket>('keyknox-v2')),
     ...brainKeyService(table<string>('brainkey'), options.brainKeyIntervalMs ?? 0),
@@ -74,5 +77,5 @@ export async function openVirgilCloud(options: VirgilCloudOptions): Promise<Virg
   });
   router.use(answerError);
 
-  return { router, close: storage.close };
+  return { router, ownersOfKeys: () => ownersOfKeys(cards), close: storage.close };
 }

@@ -1,0 +1,119 @@
+import Parse from 'parse';
+import { type Cipher, type Unread, whyUnread } from './cipher';
+import type { Phone } from './phone';
+
+export interface Message {
+  id: string;
+  senderId: string;
+  sentAt: Date;
+  content: { text: string } | { unread: Unread };
+}
+
+export interface ConversationOptions {
+  threadId: string;
+  /** The users who may fetch the messages: their ACL. Who can open them is the cipher's matter. */
+  participants: string[];
+  cipher: Cipher;
+  /** Called after each change of `messages` and of `isConnected`. */
+  onChange: () => void;
+  /** Called when the messages cannot be fetched after a reconnection. */
+  onError: (error: unknown) => void;
+}
+
+/** The messages of one thread on one phone: fetched, kept up to date by LiveQuery, decrypted, and sent. */
+export class Conversation {
+  #rows = new Map<string, Parse.Object>();
+  #messages = new Map<string, Message>();
+  isConnected = false;
+
+  constructor(
+    private readonly phone: Phone,
+    private readonly options: ConversationOptions,
+  ) {}
+
+  /** Oldest first. */
+  get messages(): Message[] {
+    return [...this.#messages.values()].sort((one, other) => one.sentAt.getTime() - other.sentAt.getTime());
+  }
+
+  /** @throws Parse.Error: 209 when the session is no longer valid */
+  async open(): Promise<void> {
+    const { sessionToken } = this.phone.session;
+    const query = new Parse.Query('Message')
+      .equalTo('threadId', this.options.threadId)
+      .descending('createdAt');
+    // LiveQuery checks each message's ACL against this session; without a session nothing would arrive.
+    const subscription = await query.subscribe(sessionToken);
+    const take = async (row: Parse.Object) => {
+      // Who was added to a group and can read this one can read what came before it, too.
+      if (await this.#read([row])) await this.readAgain();
+    };
+    subscription.on('create', take);
+    subscription.on('update', take);
+    subscription.on('close', () => this.#connected(false));
+    const fetchLatest = async () => {
+      await this.#read(await query.limit(100).find({ sessionToken }));
+      await this.readAgain();
+      this.#connected(true);
+    };
+    // Also after each reconnection, as LiveQuery does not repeat what happened in between.
+    subscription.on('open', () => fetchLatest().catch(this.options.onError));
+    await fetchLatest();
+  }
+
+  /** @throws Parse.Error, GroupError */
+  async send(text: string): Promise<void> {
+    await this.#save(await this.options.cipher.encrypt(text));
+  }
+
+  /** What no app should do, for the server to refuse. @throws Parse.Error 142 */
+  async sendWithoutEncrypting(text: string): Promise<void> {
+    await this.#save(text);
+  }
+
+  /** Tries again what could not be read, as after restoring the key. */
+  async readAgain(): Promise<void> {
+    const unread = this.messages.filter(({ content }) => 'unread' in content);
+    await this.#read(unread.map(({ id }) => this.#rows.get(id) as Parse.Object));
+  }
+
+  async #save(body: string): Promise<void> {
+    const { userId, sessionToken } = this.phone.session;
+    const { threadId, participants } = this.options;
+    const acl = new Parse.ACL();
+    acl.setWriteAccess(userId, true);
+    for (const participant of participants) acl.setReadAccess(participant, true);
+    const timestamp = new Date().toISOString();
+    const row = new Parse.Object('Message', { body, senderId: userId, threadId, timestamp });
+    row.setACL(acl);
+    await row.save(null, { sessionToken });
+  }
+
+  /** @returns whether the last of them could be read */
+  async #read(rows: Parse.Object[]): Promise<boolean> {
+    let isRead = false;
+    for (const row of rows) {
+      const id = row.id as string;
+      const known = this.#rows.get(id);
+      // LiveQuery and a fetch may overtake each other.
+      if (known && known !== row && (known.updatedAt as Date) >= (row.updatedAt as Date)) continue;
+      this.#rows.set(id, row);
+      const senderId: string = row.get('senderId');
+      const content = await this.options.cipher.decrypt(row.get('body'), senderId).then(
+        (text) => ({ text }),
+        (error) => ({ unread: whyUnread(error) }),
+      );
+      // While it was decrypted, a later version may have come.
+      if (this.#rows.get(id) !== row) continue;
+      this.#messages.set(id, { id, senderId, sentAt: row.createdAt as Date, content });
+      isRead = 'text' in content;
+    }
+    this.options.onChange();
+    return isRead;
+  }
+
+  #connected(isConnected: boolean): void {
+    this.isConnected = isConnected;
+    this.options.onChange();
+  }
+}

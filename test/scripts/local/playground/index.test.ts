@@ -1,0 +1,128 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { VirgilCardCrypto, type VirgilCrypto, type VirgilPublicKey } from 'virgil-crypto';
+import { CachingJwtProvider, CardManager, VirgilCardVerifier } from 'virgil-sdk';
+import { type LocalServer, startLocalServer } from '../../../support/local-server';
+import { restClient } from '../../../support/rest';
+import { loadVirgilCrypto } from '../../../support/virgil-crypto';
+
+const folder = mkdtempSync(join(tmpdir(), 'e2ee-playground-'));
+let server: LocalServer;
+let masterKey: string;
+let client: ReturnType<typeof restClient>;
+let crypto: VirgilCrypto;
+let user: { id: string; sessionToken: string };
+let keys: ReturnType<VirgilCrypto['generateKeys']>;
+
+beforeAll(async () => {
+  crypto = await loadVirgilCrypto();
+  server = await startLocalServer({ folder });
+  masterKey = JSON.parse(readFileSync(join(folder, '.local/credentials.json'), 'utf8')).PARSE_MASTER_KEY;
+  client = restClient({ url: `${server.url}/parse`, appId: 'e2ee-local', masterKey });
+  user = await client.signUp();
+  keys = crypto.generateKeys();
+  await publishKey();
+});
+afterAll(async () => {
+  await server?.kill();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function publishKey(): Promise<void> {
+  const cardCrypto = new VirgilCardCrypto(crypto);
+  const cards = new CardManager({
+    cardCrypto,
+    cardVerifier: new VirgilCardVerifier(cardCrypto, { verifyVirgilSignature: false }),
+    accessTokenProvider: new CachingJwtProvider(
+      async () => (await client.run('virgil-jwt', {}, user)).body.result.token,
+    ),
+    retryOnUnauthorized: false,
+    apiUrl: `${server.url}/virgil`,
+  });
+  await cards.publishCard({ identity: user.id, ...keys });
+}
+
+/** Saves a message and returns its ID and payload. */
+async function save(threadId: string, ...recipients: VirgilPublicKey[]) {
+  const payload = crypto.signAndEncrypt('hello', keys.privateKey, recipients, true).toString('base64');
+  const row = { body: payload, senderId: user.id, threadId, timestamp: '2026-01-01T00:00:00.000Z' };
+  const { body } = await client.call('POST', '/classes/Message', row, user);
+  return { id: body.objectId as string, payload };
+}
+
+async function payloadOf(id: string): Promise<string> {
+  return (await client.call('GET', `/classes/Message/${id}`, undefined, { master: true })).body.body;
+}
+
+const SAME_ORIGIN = { 'Sec-Fetch-Site': 'same-origin' };
+const read = (threadId: string, headers: Record<string, string> = SAME_ORIGIN) =>
+  fetch(`${server.url}/playground/messages?threadId=${threadId}`, { headers });
+const tamper = (id: string, headers: Record<string, string> = SAME_ORIGIN) =>
+  fetch(`${server.url}/playground/messages/${id}/tamper`, { method: 'POST', headers });
+
+test('names the recipients whose keys are published, and nobody for another key', async () => {
+  const { id, payload } = await save('playground-1', keys.publicKey, crypto.generateKeys().publicKey);
+  const messages = await (await read('playground-1')).json();
+  expect(messages).toEqual([
+    {
+      row: expect.objectContaining({ objectId: id, body: payload, senderId: user.id }),
+      envelope: {
+        size: Buffer.from(payload, 'base64').length,
+        recipients: expect.arrayContaining([user.id, null]), // a SET has no order
+        signedInside: true,
+      },
+    },
+  ]);
+});
+
+test('tampering changes one byte of the ciphertext, and twice none', async () => {
+  const { id, payload } = await save('playground-2', keys.publicKey);
+  expect((await tamper(id)).status).toBe(204);
+  const [before, after] = [payload, await payloadOf(id)].map((base64) => Buffer.from(base64, 'base64'));
+  expect(after?.filter((byte, index) => byte !== before?.[index])).toHaveLength(1);
+  expect(() => crypto.decryptAndVerify(after as Buffer, keys.privateKey, keys.publicKey)).toThrow();
+  await tamper(id);
+  expect(await payloadOf(id)).toBe(payload);
+});
+
+test.each<Record<string, string>>([
+  {},
+  { 'Sec-Fetch-Site': 'cross-site' },
+  { 'Sec-Fetch-Site': 'same-site' },
+  { 'Sec-Fetch-Site': 'none' },
+])('answers its own page alone: %j', async (headers) => {
+  const { id, payload } = await save('playground-3', keys.publicKey);
+  expect((await read('playground-3', headers)).status).toBe(403);
+  expect((await tamper(id, headers)).status).toBe(403);
+  expect(await payloadOf(id)).toBe(payload);
+});
+
+test('neither shows nor changes the messages of the app that is being developed', async () => {
+  const { id, payload } = await save('thread', keys.publicKey);
+  expect((await read('thread')).status).toBe(400);
+  expect((await tamper(id)).status).toBe(400);
+  expect(await payloadOf(id)).toBe(payload);
+});
+
+test('tampering with a message that is not there says so', async () => {
+  const answer = await tamper('nowhere');
+  expect(answer.status).toBe(400);
+  expect(await answer.json()).toEqual({ error: 'Object not found.' });
+});
+
+test('the page may run its own scripts alone, and holds no key of the server', async () => {
+  const page = await fetch(server.url);
+  const policy = page.headers.get('Content-Security-Policy') ?? '';
+  expect(policy).toMatch(/^default-src 'none'; script-src 'self' 'wasm-unsafe-eval';/);
+  expect(policy).not.toContain('unsafe-inline');
+  expect(page.headers.get('Content-Type')).toMatch(/^text\/html/);
+  const script = await fetch(`${server.url}/page.js`);
+  expect(script.headers.get('Content-Type')).toMatch(/^text\/javascript/);
+  const code = await script.text();
+  expect(code).toContain('e2ee-local');
+  expect(code).not.toContain(masterKey);
+  const [wasm] = /libfoundation\.browser-\w+\.wasm/.exec(code) ?? [];
+  const module = await fetch(`${server.url}/${wasm}`);
+  expect(module.headers.get('Content-Type')).toBe('application/wasm');
+});
