@@ -197,7 +197,7 @@ function Members({ playground, device }: Props) {
   const change = members.includes('Carol') ? 'remove' : 'add';
   return (
     <div class="members">
-      <span>In the group: {members.join(', ')}</span>
+      <span>Members: {members.join(', ')}</span>
       <button
         type="button"
         disabled={isRunning}
