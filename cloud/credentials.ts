@@ -27,8 +27,7 @@ export const NEXMO_VARIABLES = ['NEXMO_APP_ID', 'NEXMO_PRIVATE_KEY'];
 /** What `nexmoApiUrl` reads. */
 export const NEXMO_API_URL = 'NEXMO_API_URL';
 
-// In milliseconds.
-const CONFIG_LIFETIME = 300_000;
+const CONFIG_LIFETIME_MS = 300_000;
 
 /**
  * The credentials of one Cloud Function, each from the environment, or else from the `Parse.Config` parameter of its
@@ -61,7 +60,7 @@ export function credentialsFor<Credentials>(
     } catch (error) {
       if (missing.length === 0) throw error;
     }
-    goodUntil = performance.now() + CONFIG_LIFETIME;
+    goodUntil = performance.now() + CONFIG_LIFETIME_MS;
     try {
       credentials = read({ ...process.env, ...(await hiddenParameters(missing)) });
     } catch (error) {

@@ -18,7 +18,7 @@ export interface Session {
 const SESSION_TOKEN = /^r:[\w-]{1,128}$/;
 
 // The longest a token may live. An end that is nearer is read again each time: `extendSessionOnUse` may have moved it.
-const DAY = 86_400_000;
+const MAX_TOKEN_LIFETIME_MS = 86_400_000;
 const MAX_REMEMBERED_SESSIONS = 10_000;
 const rememberedEnds = new Map<string, number>();
 
@@ -61,6 +61,7 @@ export function tokenLifetime(session: Session, ttlSeconds: number): number {
   return lifetime;
 }
 
+/** The error for every session that is not good, whatever is wrong with it. */
 export function invalidSession(): Parse.Error {
   return new Parse.Error(
     Parse.Error.INVALID_SESSION_TOKEN,
@@ -79,14 +80,14 @@ async function lookUp(sessionToken: string): Promise<Session> {
 
 async function endOfHeaderSession(sessionToken: string): Promise<number> {
   const remembered = rememberedEnds.get(sessionToken);
-  if (remembered !== undefined && remembered - Date.now() > DAY) return remembered;
+  if (remembered !== undefined && remembered - Date.now() > MAX_TOKEN_LIFETIME_MS) return remembered;
   const row = await sessionQuery(sessionToken).select('expiresAt').first({ useMasterKey: true });
   if (!row) throw invalidSession();
   const expiresAt = endOf(row);
-  if (rememberedEnds.size >= MAX_REMEMBERED_SESSIONS) {
+  rememberedEnds.set(sessionToken, expiresAt);
+  if (rememberedEnds.size > MAX_REMEMBERED_SESSIONS) {
     rememberedEnds.delete(rememberedEnds.keys().next().value as string);
   }
-  rememberedEnds.set(sessionToken, expiresAt);
   return expiresAt;
 }
 

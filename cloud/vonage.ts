@@ -25,7 +25,7 @@ interface Answer {
   body: unknown;
 }
 
-const TIMEOUT = 5000;
+const TIMEOUT_MS = 5000;
 const MAX_ANSWER_BYTES = 65_536;
 
 /**
@@ -90,9 +90,9 @@ function send({ method, url, adminToken, body }: Call): Promise<Answer> {
       read(method, response).then(resolve, reject);
     });
     const timer = setTimeout(() => {
-      reject(new VonageError(`${method} /v1/users was not answered within ${TIMEOUT / 1000} s.`));
+      reject(new VonageError(`${method} /v1/users was not answered within ${TIMEOUT_MS / 1000} s.`));
       call.destroy();
-    }, TIMEOUT);
+    }, TIMEOUT_MS);
     call.once('error', reject);
     call.once('close', () => clearTimeout(timer));
     call.end(body && JSON.stringify(body));

@@ -1,16 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import type { Policy } from '../cloud/policy';
+import { PARSE_FIELDS } from '../cloud/triggers/guard';
 import { UserError } from './user-error';
 
 const tokenTtlSeconds = z.int().min(60).max(86_400);
 const fieldName = z
   .string()
   .regex(/^[A-Za-z][A-Za-z0-9_]*$/, 'not a field name')
-  .refine(
-    (name) => !['objectId', 'createdAt', 'updatedAt', 'ACL'].includes(name),
-    'Parse Server looks after it',
-  );
+  .refine((name) => !PARSE_FIELDS.includes(name), 'Parse Server looks after it');
 
 const classPolicy = z
   .strictObject({

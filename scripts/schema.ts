@@ -64,7 +64,7 @@ runCommand(async () => {
   }
 });
 
-/** Adds what is missing, closes what is open, and takes nothing away. */
+/** Adds the fields that are missing and sets the seven permissions, whatever they were; takes nothing else away. */
 function changeOf(className: string, { encrypted, plain }: ClassPolicy, existing?: ClassSchema): Change {
   const missing = [...encrypted, ...plain].filter((field) => !existing?.fields[field]);
   const permissions = existing?.classLevelPermissions ?? {};

@@ -154,6 +154,11 @@ function table(
     ['Virgil Cloud', `${url}/virgil`, isRunning ? 'for development only' : `not running: ${virgilCloud}`],
     ['Health', `${url}/health`, ''],
     ['Database', database, `state in ${relative('.', folder)}/`],
+    [
+      'Master key',
+      `${relative('.', folder)}/credentials.json`,
+      `Parse Server's logs in ${relative('.', folder)}/logs/`,
+    ],
   ];
   return [
     '',

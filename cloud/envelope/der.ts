@@ -1,10 +1,10 @@
 import { notAnEnvelope } from './envelope-error';
 
 // Identifier octets, X.690 section 8.1.2.
-export const INTEGER = 0x02;
+const INTEGER = 0x02;
 export const OCTET_STRING = 0x04;
 export const NULL = 0x05;
-export const OBJECT_IDENTIFIER = 0x06;
+const OBJECT_IDENTIFIER = 0x06;
 export const UTF8_STRING = 0x0c;
 export const SEQUENCE = 0x30;
 export const SET = 0x31;

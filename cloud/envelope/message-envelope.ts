@@ -73,6 +73,8 @@ interface Span {
 /**
  * Reads the DER header of an E3Kit message (formats.md, "Message envelope"; CMS EnvelopedData, RFC 5652 section 6).
  *
+ * In all that follows, what `open` returns is named after the value that `close` returns to.
+ *
  * @param bytes the decoded payload: header, then ciphertext
  * @param allowLegacyEncrypt whether the signature that the deprecated `encrypt()` leaves in the clear may be there
  * @throws EnvelopeError

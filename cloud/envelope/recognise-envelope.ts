@@ -3,7 +3,7 @@ import { type GroupMessage, readGroupMessage } from './group-message';
 import { GCM_TAG_BYTES, type MessageEnvelope, readMessageEnvelope } from './message-envelope';
 import { hasReadableText } from './readable-text';
 
-export type Envelope = MessageEnvelope | GroupMessage;
+type Envelope = MessageEnvelope | GroupMessage;
 
 // How the base64 of each kind begins: the tag octets of formats.md.
 const MESSAGE_START = /^M[A-P]/; // SEQUENCE

@@ -5,7 +5,7 @@ import type { NexmoPolicy } from '../policy';
 import type { IssuedToken } from './issued-token';
 
 const ADMIN_ACL = { '/**': {} };
-const ADMIN_TOKEN_LIFETIME = 60_000;
+const ADMIN_TOKEN_LIFETIME_MS = 60_000;
 
 /**
  * Issues a user's Nexmo JWT: RS256 (RFC 7518 section 3.3), with the claims of Vonage's guide "How to generate JWTs".
@@ -26,7 +26,7 @@ export function issueNexmoToken(
 
 /** Issues a token with all rights over the Vonage application, good for a minute: for the server's own calls alone. */
 export function issueNexmoAdminToken(credentials: NexmoCredentials): string {
-  return signToken(credentials, ADMIN_ACL, ADMIN_TOKEN_LIFETIME).token;
+  return signToken(credentials, ADMIN_ACL, ADMIN_TOKEN_LIFETIME_MS).token;
 }
 
 function signToken(

@@ -36,7 +36,7 @@ const cloudCode = `
   Parse.Cloud.beforeSave('Unguarded', () => {});
 `;
 
-export interface HttpRatios {
+interface HttpRatios {
   renewal: Ratio;
   againstDemo: Ratio;
   firstCall: Ratio;

@@ -6,7 +6,7 @@ export interface Ratio {
 }
 
 /** Does its work once and returns its figure: a rate or a time. */
-export type Measured = () => Promise<number> | number;
+type Measured = () => Promise<number> | number;
 
 /**
  * Measures several things in interleaved rounds, A B C A B C …, so that the machine's moods hit all alike.

@@ -42,6 +42,7 @@ async function main(): Promise<void> {
     const rows = sql ? await parseServer.config.databaseController.adapter._client.any(sql) : null;
     process.send?.({ id, rows });
   });
+  process.once('disconnect', () => process.exit());
   process.send?.({ url });
 }
 

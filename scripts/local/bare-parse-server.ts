@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bundle, projectRoot } from '../bundle';
 
-export interface BareParseServerOptions {
+interface BareParseServerOptions {
   /** In place of the project's back4app.json. */
   policy?: object;
   /** Cloud Code of an app that requires the bundle as `./e2ee`. Default: the bundle alone. */

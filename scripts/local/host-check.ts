@@ -14,7 +14,7 @@ export function checkHost(allowed?: string): RequestHandler {
   return (request, response, next) => {
     if (namesThisMachine(request.headers.host, allowed)) return next();
     response.status(403).json({
-      error: 'This server answers to localhost only. Set HOST to the name it shall answer to as well.',
+      error: 'This server answers to localhost only. Start it with HOST=0.0.0.0 for other devices.',
     });
   };
 }

@@ -4,7 +4,7 @@ import type { Express } from 'express';
 import { ParseGraphQLServer, ParseServer } from 'parse-server';
 import type { Policy } from '../../cloud/policy';
 
-export interface ParseServerSettings {
+interface ParseServerSettings {
   appId: string;
   masterKey: string;
   databaseURI: string;
@@ -60,6 +60,7 @@ export async function startParseServer(
     liveQuery: { classNames: Object.keys(classes) },
     // Keeps what functions return (tokens) and what triggers see (rows) out of the log, at any logLevel.
     logLevel: 'error',
+    silent: true, // on the terminal; the table says where the logs are
     logLevels: { cloudFunctionSuccess: 'silent', triggerBeforeSuccess: 'silent', triggerAfter: 'silent' },
     // Its type demands what the server does not.
   } as unknown as Parameters<typeof ParseServer>[0];

@@ -10,7 +10,7 @@ export interface Table<Row> {
   write(rows: [key: string, row: Row][]): void;
 }
 
-export interface Storage {
+interface Storage {
   table<Row>(name: string): Table<Row>;
   /** Resolves when every change made so far is on disk. Once a write has failed, it rejects for good. */
   saved(): Promise<void>;
