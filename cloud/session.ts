@@ -27,13 +27,17 @@ const rememberedEnds = new Map<string, number>();
  * they agree. A header session was checked by Parse Server before we are called; a parameter session is looked up, with
  * its user, every time.
  *
- * Takes the session token out of `request.params`, and keeps the result of this call out of Parse Server's log.
+ * Takes session tokens out of `request.params`, and keeps the result of this call out of Parse Server's log.
  *
  * @throws Parse.Error 209 for no session, or one that is malformed, unknown, expired, revoked or of a deleted user
  */
 export async function authenticate(request: FunctionRequest): Promise<Session> {
   const { sessionToken: parameter } = request.params;
-  delete request.params.sessionToken;
+  // By whatever name it comes: a client that mistypes the parameter's is told 209, and Parse Server logs the parameters.
+  for (const [name, value] of Object.entries(request.params)) {
+    if (name === 'sessionToken' || (typeof value === 'string' && SESSION_TOKEN.test(value)))
+      delete request.params[name];
+  }
   if (request.config) {
     request.config.logLevels = { ...request.config.logLevels, cloudFunctionSuccess: 'silent' };
   }

@@ -19,6 +19,13 @@ interface Save extends SaveRequest {
 
 type Fault = readonly [code: number, message: string];
 
+// The objectId of a user or of another object: Parse Server's own, or one that the app has made up.
+const IDENTIFIER = /^[\w.@-]{1,64}$/;
+// A user or a role, in an ACL.
+const GRANTEE = /^(?:[\w.@-]{1,64}|role:[\w -]{1,128})$/;
+const MAX_GRANTEES = 1000;
+const MAX_NAME_IN_ERROR = 64;
+
 /** Fields that every class has, and that Parse Server looks after. */
 export const PARSE_FIELDS = ['objectId', 'createdAt', 'updatedAt', 'ACL'];
 
@@ -32,10 +39,11 @@ export const PARSE_FIELDS = ['objectId', 'createdAt', 'updatedAt', 'ACL'];
  */
 export function checkSave(request: SaveRequest, policy: ClassPolicy): void {
   const { object, original, user, master } = request;
-  hideFromLog(object);
+  hideFromLog(object, original);
   if (policy.sender && !user && !master) throw invalidSession();
   const save = { object, original, user, master, policy, written: object.dirtyKeys() };
   const fault =
+    wrongId(save) ??
     unknownField(save) ??
     tooLarge(save) ??
     notCiphertext(save) ??
@@ -46,12 +54,21 @@ export function checkSave(request: SaveRequest, policy: ClassPolicy): void {
   if (!original && !object.getACL()) object.setACL(ownerOnly(save));
 }
 
-/** Parse Server logs the whole object of a trigger, success or failure, the stored row included. */
-export function hideFromLog(object: Parse.Object): void {
+/**
+ * Parse Server logs the whole object of a trigger, success or failure, the stored row included. Of this one it will log
+ * the class and the stored row's ID: an object's own ID may be what the client made up.
+ */
+export function hideFromLog(object: Parse.Object, original: Parse.Object | undefined): void {
   Object.defineProperty(object, 'toJSON', {
     configurable: true,
-    value: () => ({ className: object.className, objectId: object.id }),
+    value: () => ({ className: object.className, objectId: original?.id }),
   });
+}
+
+/** The SDK takes a written `id` for the object's own ID: text could hide there, and it is not the row that is saved. */
+function wrongId({ object, original }: Save): Fault | undefined {
+  if (original ? object.id === original.id : object.id === undefined || IDENTIFIER.test(object.id)) return;
+  return [Parse.Error.VALIDATION_ERROR, `The ID of a ${object.className} cannot be written like this.`];
 }
 
 function unknownField({ object, policy, written }: Save): Fault | undefined {
@@ -60,7 +77,7 @@ function unknownField({ object, policy, written }: Save): Fault | undefined {
   if (field === undefined) return;
   return [
     Parse.Error.VALIDATION_ERROR,
-    `${object.className}.${field} is not in the policy: name it in back4app.json, or leave it out.`,
+    `${object.className}.${field.slice(0, MAX_NAME_IN_ERROR)} is not in the policy: name it in back4app.json, or leave it out.`,
   ];
 }
 
@@ -111,7 +128,9 @@ function notPlain({ object, policy, written }: Save): Fault | undefined {
 
 function isPlain(object: Parse.Object, field: string, policy: ClassPolicy): boolean {
   const value: unknown = object.get(field);
-  const isShort = (text = '') => Buffer.byteLength(text) <= policy.maxPlainBytes;
+  // A database that does not take U+0000 fails, and Parse Server logs the whole statement.
+  const isShort = (text: unknown) =>
+    typeof text === 'string' && Buffer.byteLength(text) <= policy.maxPlainBytes && !text.includes('\0');
   // An operation on relations leaves no value either, and stores an object.
   if (value === undefined) return object.op(field)?.toJSON().__op === 'Delete';
   if (value === null) return true;
@@ -126,17 +145,18 @@ function wrongSender({ object, original, user, master, policy, written }: Save):
   const name = `${object.className}.${policy.sender}`;
   const sender: unknown = object.get(policy.sender);
   if (!original) {
-    if (master ? typeof sender === 'string' && sender !== '' : sender === user?.id) return;
+    // "*" and "role:…" are nobody's objectId, and an ACL made of one would let the public in.
+    if (typeof sender === 'string' && IDENTIFIER.test(sender) && (master || sender === user?.id)) return;
     return [
       Parse.Error.OPERATION_FORBIDDEN,
       `${name} must be the objectId of the user who saves the object.`,
     ];
   }
   const stored: unknown = original.get(policy.sender);
-  if (written.includes(policy.sender) && sender !== stored) {
+  // A sender that `protectedFields` hides from the caller is undefined here, and so nobody.
+  if (written.includes(policy.sender) && (stored === undefined || sender !== stored)) {
     return [Parse.Error.OPERATION_FORBIDDEN, `${name} cannot change once it is saved.`];
   }
-  // A sender that `protectedFields` hides from the caller is undefined here, and so nobody.
   const isSender = stored !== undefined && stored === user?.id;
   if (!isSender && !master && policy.encrypted.some((key) => written.includes(key))) {
     return [
@@ -148,8 +168,10 @@ function wrongSender({ object, original, user, master, policy, written }: Save):
 
 function openAcl({ object, original, written }: Save): Fault | undefined {
   if (!written.includes('ACL')) return;
-  const acl = object.getACL();
-  if (acl ? !acl.getPublicReadAccess() && !acl.getPublicWriteAccess() : !original) return;
+  const grantees = Object.keys(object.getACL()?.toJSON() ?? {});
+  const isTakenAway = original && !object.getACL();
+  // "*" is the public; a text in the place of an ID would be stored and logged.
+  if (!isTakenAway && grantees.length <= MAX_GRANTEES && grantees.every((id) => GRANTEE.test(id))) return;
   return [
     Parse.Error.OPERATION_FORBIDDEN,
     `${object.className} needs an ACL that names users or roles: the public may neither read nor write it.`,

@@ -41,7 +41,7 @@ function thenGuard(handler: Handler, validator: Validator, policy: ClassPolicy):
     try {
       if (!(master && skipsMasterKey(validator))) await handler(request);
     } finally {
-      hideFromLog(object);
+      hideFromLog(object, original);
     }
     checkSave({ object: request.object, original, user, master }, policy);
   };
@@ -54,7 +54,7 @@ function guarded(validator: Validator): Validator {
       try {
         await validator(request);
       } catch (error) {
-        hideFromLog(request.object);
+        hideFromLog(request.object, request.original);
         throw error;
       }
     };

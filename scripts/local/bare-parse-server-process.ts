@@ -32,7 +32,8 @@ async function main(): Promise<void> {
   app.use('/parse', parseServer.app);
   new ParseGraphQLServer(parseServer, { graphQLPath: '/graphql' }).applyGraphQL(app);
 
-  process.on('message', async ({ id, environment, sql }) => {
+  process.on('message', async ({ id, environment, sql, line }) => {
+    if (line) parseServer.config.loggerController.error(line);
     if (environment) {
       for (const [name, value] of Object.entries<string | null>(environment)) {
         if (value === null) delete process.env[name];

@@ -1,8 +1,12 @@
 import { type ChildProcess, fork } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bundle, projectRoot } from '../bundle';
+
+/** Where Parse Server logs an error: the terminal, a file for all, and a file for errors. */
+const LOGS = 3;
 
 interface BareParseServerOptions {
   /** In place of the project's back4app.json. */
@@ -27,8 +31,8 @@ export interface BareParseServer {
   graphQLUrl: string;
   appId: string;
   masterKey: string;
-  /** All that the server has printed or written to its log files. */
-  logged(): string;
+  /** All that the server has printed or written to its log files until now. */
+  logged(): Promise<string>;
   /** Every row of every table, as the database holds them. */
   stored(): Promise<string>;
   /** Runs SQL past Parse Server. */
@@ -83,7 +87,7 @@ export async function startBareParseServer(options: BareParseServerOptions = {})
       printed += chunk;
     });
   }
-  const logged = () => {
+  const written = () => {
     const logs = join(folder, 'logs');
     return (
       printed +
@@ -104,7 +108,15 @@ export async function startBareParseServer(options: BareParseServerOptions = {})
     graphQLUrl: `${url}/graphql`,
     appId,
     masterKey,
-    logged,
+    async logged() {
+      // The log is written behind the answer: once a last line is in it, so is all that came before.
+      const line = `line ${randomUUID()}`;
+      await ask({ line });
+      while (written().split(line).length - 1 < LOGS) {
+        await new Promise((done) => setTimeout(done, 10));
+      }
+      return written();
+    },
     sql,
     async stored() {
       const tables = await sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'");

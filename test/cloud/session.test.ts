@@ -145,7 +145,9 @@ describe.each([
       await run({ sessionToken }, await rest.signUp());
       await rest.call('POST', '/logout', {}, { sessionToken });
       await run({ sessionToken });
-      const logged = server.logged();
+      const mistyped = await rest.signUp();
+      await run({ session_token: mistyped.sessionToken });
+      const logged = await server.logged();
       expect(logged.includes(`Failed running cloud function ${functionName}`)).toBe(true); // something was logged
       expect(/r:[0-9a-f]{32}|eyJ/.test(logged)).toBe(false);
     },

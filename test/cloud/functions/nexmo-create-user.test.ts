@@ -34,7 +34,9 @@ test('sends no admin token over the network in the clear', async () => {
     error: 'nexmo-create-user is not configured on this server; its log says what to mend.',
   });
   expect(
-    server.logged().includes('nexmo-create-user is not configured: NEXMO_API_URL is not an https:// address'),
+    (await server.logged()).includes(
+      'nexmo-create-user is not configured: NEXMO_API_URL is not an https:// address',
+    ),
   ).toBe(true);
   expect((await rest.run('nexmo-jwt', {}, user)).status).toBe(200);
   await server.setEnvironment({ NEXMO_API_URL: vonage.url });
@@ -128,11 +130,11 @@ describe("Vonage's refusal", () => {
     vonage.failWith(faults.answer(400, { code: 'user:error:invalid-name', detail }));
     expect((await createUser({}, await rest.signUp())).body).toEqual(plain);
     expect(
-      server
-        .logged()
-        .includes('nexmo-create-user failed: POST /v1/users was answered 400 user:error:invalid-name.'),
+      (await server.logged()).includes(
+        'nexmo-create-user failed: POST /v1/users was answered 400 user:error:invalid-name.',
+      ),
     ).toBe(true);
-    expect(server.logged().includes(detail)).toBe(false);
+    expect((await server.logged()).includes(detail)).toBe(false);
   });
 
   test('of a token that it echoes leaves the token in no log', async () => {
@@ -147,13 +149,11 @@ describe("Vonage's refusal", () => {
       expect(more).toEqual([]);
       expect(call?.token).toMatch(/^eyJ/);
       expect(
-        stranger
-          .logged()
-          .includes(
-            'POST /v1/users was answered 401: is NEXMO_PRIVATE_KEY the key of the application NEXMO_APP_ID?',
-          ),
+        (await stranger.logged()).includes(
+          'POST /v1/users was answered 401: is NEXMO_PRIVATE_KEY the key of the application NEXMO_APP_ID?',
+        ),
       ).toBe(true);
-      expect(/eyJ/.test(stranger.logged())).toBe(false);
+      expect(/eyJ/.test(await stranger.logged())).toBe(false);
     } finally {
       await stranger.stop();
     }
@@ -167,5 +167,5 @@ test('the admin token is good for a minute, and leaves the server for Vonage alo
   expect((exp as number) - (iat as number)).toBe(60);
   expect(acl).toEqual({ paths: { '/**': {} } });
   expect(JSON.stringify(body)).not.toContain(call?.token);
-  expect(server.logged().includes(call?.token as string)).toBe(false);
+  expect((await server.logged()).includes(call?.token as string)).toBe(false);
 });

@@ -51,10 +51,11 @@ describe('with no good credentials', () => {
           code: 141,
           error: `${name} is not configured on this server; its log says what to mend.`,
         });
-        expect(server.logged().includes(`${name} is not configured: ${fault}`)).toBe(true);
+        expect((await server.logged()).includes(`${name} is not configured: ${fault}`)).toBe(true);
       }
       const lines = [NEXMO_PRIVATE_KEY, ecPem].flatMap((pem) => pem.split('\n').slice(1, -2));
-      expect(lines.filter((line) => server.logged().includes(line))).toEqual([]);
+      const logged = await server.logged();
+      expect(lines.filter((line) => logged.includes(line))).toEqual([]);
     },
   );
 

@@ -95,9 +95,9 @@ describe('credentials', () => {
       code: 141,
       error: 'virgil-jwt is not configured on this server; its log says what to mend.',
     });
-    expect(unconfigured.logged().includes(`${name} ${fault}`)).toBe(true);
+    expect((await unconfigured.logged()).includes(`${name} ${fault}`)).toBe(true);
     for (const secret of [good, value].filter((text) => text && text.length > 5)) {
-      expect(unconfigured.logged().includes(secret as string)).toBe(false);
+      expect((await unconfigured.logged()).includes(secret as string)).toBe(false);
     }
   });
 

@@ -352,6 +352,11 @@ describe('plain fields', () => {
       'a Pointer whose class is a text',
       { extra: { __type: 'Pointer', className: SECRET.repeat(40), objectId: 'x' } },
     ],
+    ['a string with a NUL in it', { threadId: `${SECRET}\0` }],
+    [
+      'a Pointer whose ID is an object',
+      { extra: { __type: 'Pointer', className: 'Thread', objectId: { text: SECRET } } },
+    ],
     ['bytes', { extra: { __type: 'Bytes', base64: Buffer.from(SECRET).toString('base64') } }],
   ])('refuse %s', async (_name, fields) => {
     // `extra` stands for a plain field without a column yet, which would take any type.
@@ -367,6 +372,8 @@ describe('plain fields', () => {
       expectError(await save({ preview: SECRET }, caller), INVALID, /Message\.preview is not in the policy/);
     }
     expectError(await update(await send(), { preview: SECRET }), INVALID, /Message\.preview/);
+    const long = await save({ [`x${'y'.repeat(300)}`]: 1 });
+    expect(long.body.error.length).toBeLessThan(200);
   });
 });
 
@@ -387,6 +394,9 @@ describe('the sender', () => {
     expect((await save({ senderId: bob.id }, { master: true })).status).toBe(201);
     expectError(await save({ senderId: undefined }, { master: true }), FORBIDDEN);
     expectError(await save({ senderId: '' }, { master: true }), FORBIDDEN);
+    // An ACL made of these would let the public or a role in.
+    expectError(await save({ senderId: '*' }, { master: true }), FORBIDDEN);
+    expectError(await save({ senderId: 'role:all' }, { master: true }), FORBIDDEN);
   });
 
   test('never changes, not even by the master key', async () => {
@@ -437,7 +447,9 @@ describe('the sender', () => {
       const before = (await read(id)).body;
       expectError(await update(id, { body: envelope('forged') }, bob), FORBIDDEN);
       expectError(await update(id, { senderId: bob.id, body: envelope('forged') }, bob), FORBIDDEN);
-      expect((await read(id)).body).toBe(before);
+      // Nor can it be erased.
+      expectError(await update(id, { senderId: { __op: 'Delete' } }, bob), FORBIDDEN);
+      expect(await read(id)).toMatchObject({ body: before, senderId: alice.id });
     } finally {
       await schema({ '*': [] });
     }
@@ -451,7 +463,42 @@ describe('the sender', () => {
   });
 });
 
+describe('an ID', () => {
+  test('that the client writes on update is refused, and stays out of the log', async () => {
+    const id = await send();
+    const other = await send();
+    for (const written of [SECRET.repeat(20), other]) {
+      for (const caller of [alice, { master: true }]) {
+        expectError(await update(id, { id: written, threadId: 'x' }, caller), INVALID, /ID/);
+      }
+    }
+    expect((await read(other)).threadId).toBe('a thread');
+  });
+});
+
 describe('the ACL', () => {
+  test.each([
+    ['a text for a user', { [`${SECRET} is what I said`]: { read: true } }],
+    ['a long text for a user', { [SECRET.repeat(20)]: { read: true } }],
+    ['a text for a role', { [`role:${SECRET}, is what I said`]: { read: true } }],
+    ['a NUL', { [`${SECRET}\0`]: { read: true } }],
+    [
+      'a thousand users and more',
+      Object.fromEntries(Array.from({ length: 1001 }, (_, i) => [`u${i}`, { read: true }])),
+    ],
+  ])('may not hold %s', async (_name, more) => {
+    const id = await send();
+    for (const caller of [alice, { master: true }]) {
+      expectError(await save({ ACL: { ...acl(alice.id), ...more } }, caller), FORBIDDEN, /ACL/);
+      expectError(await update(id, { ACL: { ...acl(alice.id), ...more } }, caller), FORBIDDEN, /ACL/);
+    }
+  });
+
+  test('may name hundreds of users, and roles', async () => {
+    const users = Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`user${i}`, { read: true }]));
+    expect((await save({ ACL: { ...users, 'role:Care team': { read: true } } })).status).toBe(201);
+  });
+
   const everybody = [{ '*': { read: true } }, { '*': { write: true } }, { '*': { read: true, write: true } }];
 
   test.each(everybody)('may not let the public in: %j', async (open) => {
@@ -555,7 +602,7 @@ test('a query made inside Cloud Code works', async () => {
 
 // Last: it looks for what all tests above have left.
 test('of all plain text refused above, nothing is in the database or in a log with default levels', async () => {
-  const logged = server.logged();
+  const logged = await server.logged();
   expect(logged.includes('beforeSave failed for Message')).toBe(true); // the refusals were logged
   const stored = await server.stored();
   expect(stored.includes(alice.id)).toBe(true);

@@ -157,7 +157,7 @@ test('the exported guard answers for any class of the policy', async () => {
 });
 
 test('of all plain text refused above, nothing is in the database or in a log with default levels', async () => {
-  expect(server.logged().includes('beforeSave failed for Function')).toBe(true);
-  expect(server.logged().includes(SECRET)).toBe(false);
+  expect((await server.logged()).includes('beforeSave failed for Function')).toBe(true);
+  expect((await server.logged()).includes(SECRET)).toBe(false);
   expect((await server.stored()).includes(SECRET)).toBe(false);
 });
