@@ -11,9 +11,12 @@ export interface SaveRequest {
   master: boolean;
 }
 
-/** A save, what its class demands, and the names of the fields that it writes. */
+/** A save, and what its class demands. */
 interface Save extends SaveRequest {
   policy: ClassPolicy;
+  /** What the object will hold: read once, as the SDK makes it anew each time. */
+  values: Record<string, unknown>;
+  /** The names of the fields that the save writes. */
   written: string[];
 }
 
@@ -41,7 +44,8 @@ export function checkSave(request: SaveRequest, policy: ClassPolicy): void {
   const { object, original, user, master } = request;
   hideFromLog(object, original);
   if (policy.sender && !user && !master) throw invalidSession();
-  const save = { object, original, user, master, policy, written: object.dirtyKeys() };
+  const values = object.attributes;
+  const save = { object, original, user, master, policy, values, written: object.dirtyKeys() };
   const fault =
     wrongId(save) ??
     unknownField(save) ??
@@ -81,10 +85,10 @@ function unknownField({ object, policy, written }: Save): Fault | undefined {
   ];
 }
 
-function tooLarge({ object, policy, written }: Save): Fault | undefined {
+function tooLarge({ object, policy, values, written }: Save): Fault | undefined {
   const isTooLarge = (value: unknown) =>
     typeof value === 'string' && Buffer.byteLength(value) > policy.maxPayloadBytes;
-  const field = policy.encrypted.find((key) => written.includes(key) && isTooLarge(object.get(key)));
+  const field = policy.encrypted.find((key) => written.includes(key) && isTooLarge(values[key]));
   if (field === undefined) return;
   return [
     Parse.Error.OBJECT_TOO_LARGE,
@@ -92,11 +96,11 @@ function tooLarge({ object, policy, written }: Save): Fault | undefined {
   ];
 }
 
-function notCiphertext({ object, original, policy, written }: Save): Fault | undefined {
+function notCiphertext({ object, original, policy, values, written }: Save): Fault | undefined {
   for (const field of policy.encrypted) {
     // On create all of them must be there.
     if (original && !written.includes(field)) continue;
-    const reason = whyNotEnvelope(object.get(field), policy);
+    const reason = whyNotEnvelope(values[field], policy);
     if (reason === undefined) continue;
     return [
       Parse.Error.VALIDATION_ERROR,
@@ -116,8 +120,10 @@ function whyNotEnvelope(value: unknown, policy: ClassPolicy): string | undefined
   }
 }
 
-function notPlain({ object, policy, written }: Save): Fault | undefined {
-  const field = policy.plain.find((key) => written.includes(key) && !isPlain(object, key, policy));
+function notPlain({ object, policy, values, written }: Save): Fault | undefined {
+  const field = policy.plain.find(
+    (key) => written.includes(key) && !isPlain(values[key], object.op(key), policy),
+  );
   if (field === undefined) return;
   return [
     Parse.Error.VALIDATION_ERROR,
@@ -126,13 +132,12 @@ function notPlain({ object, policy, written }: Save): Fault | undefined {
   ];
 }
 
-function isPlain(object: Parse.Object, field: string, policy: ClassPolicy): boolean {
-  const value: unknown = object.get(field);
+function isPlain(value: unknown, op: ReturnType<Parse.Object['op']>, policy: ClassPolicy): boolean {
   // A database that does not take U+0000 fails, and Parse Server logs the whole statement.
   const isShort = (text: unknown) =>
     typeof text === 'string' && Buffer.byteLength(text) <= policy.maxPlainBytes && !text.includes('\0');
   // An operation on relations leaves no value either, and stores an object.
-  if (value === undefined) return object.op(field)?.toJSON().__op === 'Delete';
+  if (value === undefined) return op?.toJSON().__op === 'Delete';
   if (value === null) return true;
   if (typeof value === 'string') return isShort(value);
   if (value instanceof Date) return !Number.isNaN(value.getTime());
@@ -140,10 +145,10 @@ function isPlain(object: Parse.Object, field: string, policy: ClassPolicy): bool
   return typeof value === 'number' || typeof value === 'boolean';
 }
 
-function wrongSender({ object, original, user, master, policy, written }: Save): Fault | undefined {
+function wrongSender({ object, original, user, master, policy, values, written }: Save): Fault | undefined {
   if (!policy.sender) return;
   const name = `${object.className}.${policy.sender}`;
-  const sender: unknown = object.get(policy.sender);
+  const sender = values[policy.sender];
   if (!original) {
     // "*" and "role:…" are nobody's objectId, and an ACL made of one would let the public in.
     if (typeof sender === 'string' && IDENTIFIER.test(sender) && (master || sender === user?.id)) return;
@@ -168,8 +173,9 @@ function wrongSender({ object, original, user, master, policy, written }: Save):
 
 function openAcl({ object, original, written }: Save): Fault | undefined {
   if (!written.includes('ACL')) return;
-  const grantees = Object.keys(object.getACL()?.toJSON() ?? {});
-  const isTakenAway = original && !object.getACL();
+  const acl = object.getACL();
+  const grantees = Object.keys(acl?.toJSON() ?? {});
+  const isTakenAway = original && !acl;
   // "*" is the public; a text in the place of an ID would be stored and logged.
   if (!isTakenAway && grantees.length <= MAX_GRANTEES && grantees.every((id) => GRANTEE.test(id))) return;
   return [
