@@ -1,0 +1,15 @@
+import { interleave, ratioOf } from '../../../scripts/bench/rounds';
+
+test('rounds are interleaved, and the first ones warm up without counting', async () => {
+  const calls: string[] = [];
+  const figures = await interleave({ a: () => calls.push('a'), b: async () => calls.push('b') }, 10);
+  expect(calls.join('')).toBe('ab'.repeat(12));
+  expect(figures.a).toEqual([5, 7, 9, 11, 13, 15, 17, 19, 21, 23]);
+  expect(figures.b).toHaveLength(10);
+});
+
+test('a ratio is taken round by round: its median, and the quartiles as its spread', () => {
+  const figures = [2, 4, 90, 8, 1];
+  const against = [1, 1, 30, 1, 1];
+  expect(ratioOf(figures, against)).toEqual({ median: 3, spread: [2, 4] });
+});
