@@ -109,7 +109,8 @@ function notCiphertext({ object, original, policy, values, written }: Save): Fau
   }
 }
 
-function whyNotEnvelope(value: unknown, policy: ClassPolicy): string | undefined {
+/** Why an encrypted field may not hold this value: a reason that repeats none of it; undefined where it may. */
+export function whyNotEnvelope(value: unknown, policy: ClassPolicy): string | undefined {
   if (value === undefined || value === null) return 'missing';
   if (typeof value !== 'string') return 'not a string';
   try {

@@ -1,7 +1,5 @@
-import { EnvelopeError } from '../../cloud/envelope/envelope-error';
-import { recogniseEnvelope } from '../../cloud/envelope/recognise-envelope';
 import type { ClassPolicy, Policy } from '../../cloud/policy';
-import { PARSE_FIELDS } from '../../cloud/triggers/guard';
+import { PARSE_FIELDS, whyNotEnvelope } from '../../cloud/triggers/guard';
 import { type ClassSchema, inShort, type ParseApp } from '../parse-app';
 import { type Finding, type Findings, fault, ok, skipped } from './finding';
 
@@ -144,13 +142,5 @@ async function checkRows(
 }
 
 function isPlaintext(value: unknown, policy: ClassPolicy): boolean {
-  if (value === undefined || value === null) return false;
-  if (typeof value !== 'string') return true;
-  try {
-    recogniseEnvelope(value, policy);
-    return false;
-  } catch (error) {
-    if (error instanceof EnvelopeError) return true;
-    throw error;
-  }
+  return value !== undefined && value !== null && whyNotEnvelope(value, policy) !== undefined;
 }
