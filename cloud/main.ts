@@ -9,7 +9,7 @@ declare const POLICY: Policy;
 
 Parse.Cloud.define('virgil-jwt', virgilJwt(POLICY.virgil));
 Parse.Cloud.define('nexmo-jwt', nexmoJwt(POLICY.nexmo));
-Parse.Cloud.define('nexmo-create-user', nexmoCreateUser());
+Parse.Cloud.define('nexmo-create-user', nexmoCreateUser(POLICY.nexmo));
 
 /** For an app with a `main.js` of its own: the guard of the policy's classes, which runs beside its triggers anyway. */
 export const guard = registerGuards(POLICY.classes);

@@ -3,7 +3,7 @@ export interface FunctionRequest {
   user?: Parse.User;
   params: Record<string, unknown>;
   log: { error(message: string): void };
-  /** Of this request alone. Parse Server 8 and later. */
+  /** Of this request, or of the batch that it is part of. Parse Server 8 and later. */
   config?: { logLevels: Record<string, string> };
 }
 
@@ -15,32 +15,33 @@ export interface Session {
   expiresAt: number;
 }
 
+/** An identity: a user's `objectId`, Parse Server's own or one that the app has made up. */
+export const IDENTIFIER = /^[\w.@-]{1,64}$/;
+
 const SESSION_TOKEN = /^r:[\w-]{1,128}$/;
 
 // The longest a token may live. An end that is nearer is read again each time: `extendSessionOnUse` may have moved it.
 const MAX_TOKEN_LIFETIME_MS = 86_400_000;
 const MAX_REMEMBERED_SESSIONS = 10_000;
-const rememberedEnds = new Map<string, number>();
+/** When a header session ends, and when that was read, as performance.now() has it. */
+const rememberedEnds = new Map<string, { expiresAt: number; readAt: number }>();
 
 /**
  * The one answer to "who is calling?": the session comes in the header, in the parameter `sessionToken`, or in both when
  * they agree. A header session was checked by Parse Server before we are called; a parameter session is looked up, with
  * its user, every time.
  *
- * Takes session tokens out of `request.params`, and keeps the result of this call out of Parse Server's log.
+ * Empties `request.params`, which Parse Server logs: a client that mistypes the parameter's name is told 209, and may
+ * have put the session anywhere in it.
  *
- * @throws Parse.Error 209 for no session, or one that is malformed, unknown, expired, revoked or of a deleted user
+ * @param tokenTtlSeconds the lifetime of the function's tokens: what is remembered of a session is read again after twice
+ *   that, so that a session shortened in the database is not outlived by more
+ * @throws Parse.Error 209 for no session, or one that is malformed, unknown, expired, revoked or of a deleted user; 141
+ *   for a user whose ID is no identity
  */
-export async function authenticate(request: FunctionRequest): Promise<Session> {
+export async function authenticate(request: FunctionRequest, tokenTtlSeconds: number): Promise<Session> {
   const { sessionToken: parameter } = request.params;
-  // By whatever name it comes: a client that mistypes the parameter's is told 209, and Parse Server logs the parameters.
-  for (const [name, value] of Object.entries(request.params)) {
-    if (name === 'sessionToken' || (typeof value === 'string' && SESSION_TOKEN.test(value)))
-      delete request.params[name];
-  }
-  if (request.config) {
-    request.config.logLevels = { ...request.config.logLevels, cloudFunctionSuccess: 'silent' };
-  }
+  for (const name of Object.keys(request.params)) delete request.params[name];
 
   const header = request.user?.getSessionToken();
   if (parameter !== undefined && parameter !== null) {
@@ -49,7 +50,25 @@ export async function authenticate(request: FunctionRequest): Promise<Session> {
     return lookUp(parameter);
   }
   if (!request.user?.id || !header) throw invalidSession();
-  return { identity: request.user.id, expiresAt: await endOfHeaderSession(header) };
+  return {
+    identity: identityOf(request.user.id),
+    expiresAt: await endOfHeaderSession(header, tokenTtlSeconds),
+  };
+}
+
+/**
+ * Keeps what the function is about to return out of Parse Server's log: to be called last. A batch shares `config`, so
+ * the silence lasts for a turn of the event loop in which nothing else runs: Parse Server logs when our promise resolves,
+ * in the microtasks that follow, and `nextTick` comes after those.
+ */
+export async function keepResultOutOfLog({ config }: FunctionRequest): Promise<void> {
+  if (!config) return;
+  await new Promise(setImmediate);
+  const { logLevels } = config;
+  config.logLevels = { ...logLevels, cloudFunctionSuccess: 'silent' };
+  process.nextTick(() => {
+    config.logLevels = logLevels;
+  });
 }
 
 /**
@@ -79,16 +98,28 @@ async function lookUp(sessionToken: string): Promise<Session> {
   const user = row?.get('user') as Parse.User | undefined;
   // The row outlives a deleted user: it then points at nobody.
   if (!row || !user?.id || !user.createdAt) throw invalidSession();
-  return { identity: user.id, expiresAt: endOf(row) };
+  return { identity: identityOf(user.id), expiresAt: endOf(row) };
 }
 
-async function endOfHeaderSession(sessionToken: string): Promise<number> {
+/** Not 209 for such a user: clients would log in for ever. */
+function identityOf(userId: string): string {
+  if (IDENTIFIER.test(userId)) return userId;
+  throw new Parse.Error(Parse.Error.SCRIPT_FAILED, "This user's ID cannot be an identity.");
+}
+
+async function endOfHeaderSession(sessionToken: string, tokenTtlSeconds: number): Promise<number> {
   const remembered = rememberedEnds.get(sessionToken);
-  if (remembered !== undefined && remembered - Date.now() > MAX_TOKEN_LIFETIME_MS) return remembered;
+  if (
+    remembered &&
+    remembered.expiresAt - Date.now() > MAX_TOKEN_LIFETIME_MS &&
+    performance.now() - remembered.readAt < 2000 * tokenTtlSeconds
+  ) {
+    return remembered.expiresAt;
+  }
   const row = await sessionQuery(sessionToken).select('expiresAt').first({ useMasterKey: true });
   if (!row) throw invalidSession();
   const expiresAt = endOf(row);
-  rememberedEnds.set(sessionToken, expiresAt);
+  rememberedEnds.set(sessionToken, { expiresAt, readAt: performance.now() });
   if (rememberedEnds.size > MAX_REMEMBERED_SESSIONS) {
     rememberedEnds.delete(rememberedEnds.keys().next().value as string);
   }

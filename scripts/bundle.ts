@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { type BuildOptions, build } from 'esbuild';
 import { readPolicy } from './policy';
@@ -6,7 +7,6 @@ import { UserError } from './user-error';
 export const projectRoot = dirname(__dirname);
 /** The largest bundle that is deployed. */
 export const MAX_BUNDLE_BYTES = 200 * 1024;
-const unused = join(projectRoot, 'scripts/bundled/unused-by-tokens.ts');
 
 /**
  * Compiles `cloud/main.ts` and a policy into one CommonJS file that needs nothing but Node's own modules.
@@ -16,7 +16,11 @@ const unused = join(projectRoot, 'scripts/bundled/unused-by-tokens.ts');
  */
 export async function bundle(options: { outfile: string; policyFile?: string }): Promise<void> {
   const policy = readPolicy(options.policyFile ?? join(projectRoot, 'back4app.json'));
-  await compile('cloud/main.ts', options.outfile, { define: { POLICY: JSON.stringify(policy) } });
+  await compile('cloud/main.ts', options.outfile, {
+    define: { POLICY: JSON.stringify(policy) },
+    // The file travels alone, and its licence with it.
+    banner: { js: `/*!\n${readFileSync(join(projectRoot, 'LICENSE'), 'utf8')}*/` },
+  });
 }
 
 /**
@@ -25,11 +29,7 @@ export async function bundle(options: { outfile: string; policyFile?: string }):
  * @param entry relative to the project's root
  * @throws UserError
  */
-export async function compile(
-  entry: string,
-  outfile: string,
-  { alias, ...options }: BuildOptions,
-): Promise<void> {
+export async function compile(entry: string, outfile: string, options: BuildOptions): Promise<void> {
   await build({
     entryPoints: [join(projectRoot, entry)],
     outfile: resolve(outfile),
@@ -40,16 +40,6 @@ export async function compile(
     target: 'node16',
     format: 'cjs',
     minifySyntax: true,
-    legalComments: 'inline',
-    // The ES entry of virgil-sdk: unlike the CommonJS one, what a token does not need can be left out of it.
-    mainFields: ['module', 'main'],
-    alias: {
-      'base-64': join(projectRoot, 'scripts/bundled/base-64.ts'),
-      'fetch-ponyfill': unused,
-      mkdirp: unused,
-      rimraf: unused,
-      ...alias,
-    },
     logLevel: 'silent',
     ...options,
   }).catch((error: Error) => {

@@ -5,6 +5,7 @@ import {
   nexmoApiUrl,
   nexmoCredentials,
 } from '../credentials';
+import type { NexmoPolicy } from '../policy';
 import { authenticate, type FunctionRequest } from '../session';
 import { issueNexmoAdminToken } from '../tokens/nexmo-token';
 import { createVonageUser, VonageError, type VonageUser } from '../vonage';
@@ -18,10 +19,10 @@ const DISPLAY_NAME = /^.{0,100}$/su;
  * `displayName` is what other users see, at most 100 characters; the identity where none is given.
  *
  * @returns `{ id, name }`: Vonage's ID of the user, and the identity
- * @throws Parse.Error 209 without a valid session; 142 for a bad `displayName`; 141 when the server's credentials are
- *   missing or malformed, or Vonage does not do it
+ * @throws Parse.Error 209 without a valid session; 142 for a bad `displayName`; 141 when the user's ID is no identity, the
+ *   server's credentials are missing or malformed, or Vonage does not do it
  */
-export function nexmoCreateUser() {
+export function nexmoCreateUser({ tokenTtlSeconds }: NexmoPolicy) {
   const credentials = credentialsFor(
     'nexmo-create-user',
     [...NEXMO_VARIABLES, NEXMO_API_URL],
@@ -32,8 +33,8 @@ export function nexmoCreateUser() {
   );
 
   return async (request: FunctionRequest): Promise<VonageUser> => {
-    const { identity } = await authenticate(request);
     const displayName = request.params.displayName ?? '';
+    const { identity } = await authenticate(request, tokenTtlSeconds);
     if (typeof displayName !== 'string' || !DISPLAY_NAME.test(displayName)) {
       throw new Parse.Error(
         Parse.Error.VALIDATION_ERROR,

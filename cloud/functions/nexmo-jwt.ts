@@ -1,6 +1,6 @@
 import { credentialsFor, NEXMO_VARIABLES, nexmoCredentials } from '../credentials';
 import type { NexmoPolicy } from '../policy';
-import { authenticate, type FunctionRequest, tokenLifetime } from '../session';
+import { authenticate, type FunctionRequest, keepResultOutOfLog, tokenLifetime } from '../session';
 import type { IssuedToken } from '../tokens/issued-token';
 import { issueNexmoToken } from '../tokens/nexmo-token';
 
@@ -9,19 +9,21 @@ import { issueNexmoToken } from '../tokens/nexmo-token';
  * in as that user. It opens the policy's paths for the policy's lifetime, and never longer than the session.
  *
  * @returns `{ token, identity, expiresAt }`: compact JWT, the user's `objectId`, ISO 8601
- * @throws Parse.Error 209 without a valid session; 141 when the server's credentials are missing or malformed
+ * @throws Parse.Error 209 without a valid session; 141 when the user's ID is no identity, or the server's credentials are
+ *   missing or malformed
  */
 export function nexmoJwt({ tokenTtlSeconds, acl }: NexmoPolicy) {
   const credentials = credentialsFor('nexmo-jwt', NEXMO_VARIABLES, nexmoCredentials);
 
   return async (request: FunctionRequest): Promise<IssuedToken> => {
-    const session = await authenticate(request);
-    const { identity } = session;
-    return issueNexmoToken(
+    const session = await authenticate(request, tokenTtlSeconds);
+    const issued = issueNexmoToken(
       await credentials(request),
-      identity,
+      session.identity,
       acl,
       tokenLifetime(session, tokenTtlSeconds),
     );
+    await keepResultOutOfLog(request);
+    return issued;
   };
 }

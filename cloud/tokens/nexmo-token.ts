@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto';
-import { sign } from 'jws';
+import { randomUUID, sign } from 'node:crypto';
 import type { NexmoCredentials } from '../credentials';
 import type { NexmoPolicy } from '../policy';
 import type { IssuedToken } from './issued-token';
+import { encodeJwt } from './jwt';
 
 const ADMIN_ACL = { '/**': {} };
 const ADMIN_TOKEN_LIFETIME_MS = 60_000;
@@ -37,9 +37,9 @@ function signToken(
 ): { token: string; exp: number } {
   const now = Date.now();
   const exp = Math.floor((now + lifetime) / 1000);
-  const token = sign({
-    header: { alg: 'RS256', typ: 'JWT' },
-    payload: {
+  const token = encodeJwt(
+    { alg: 'RS256', typ: 'JWT' },
+    {
       application_id: appId,
       iat: Math.floor(now / 1000),
       exp,
@@ -47,7 +47,7 @@ function signToken(
       ...subject,
       acl: { paths },
     },
-    privateKey,
-  });
+    (signingInput) => sign('sha256', Buffer.from(signingInput), privateKey),
+  );
   return { token, exp };
 }

@@ -1,7 +1,7 @@
 import { EnvelopeError } from '../envelope/envelope-error';
 import { recogniseEnvelope } from '../envelope/recognise-envelope';
 import type { ClassPolicy } from '../policy';
-import { invalidSession } from '../session';
+import { IDENTIFIER, invalidSession } from '../session';
 
 /** The request of a `beforeSave` trigger, as far as Parse Server 5 to 9 agree on it. */
 export interface SaveRequest {
@@ -22,8 +22,6 @@ interface Save extends SaveRequest {
 
 type Fault = readonly [code: number, message: string];
 
-// The objectId of a user or of another object: Parse Server's own, or one that the app has made up.
-const IDENTIFIER = /^[\w.@-]{1,64}$/;
 // A user or a role, in an ACL.
 const GRANTEE = /^(?:[\w.@-]{1,64}|role:[\w -]{1,128})$/;
 const MAX_GRANTEES = 1000;

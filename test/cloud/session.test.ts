@@ -18,7 +18,13 @@ beforeAll(async () => {
   const { environment } = makeVirgilApplication(await loadVirgilCrypto());
   server = await startBareParseServer({
     environment: { ...environment, ...vonage.environment },
-    parseOptions: { cacheTTL: 1000 },
+    // Without `guardUserIds`: the tokens must not need it.
+    policy: { virgil: { tokenTtlSeconds: 1200 }, nexmo: { tokenTtlSeconds: 900, acl: {} }, classes: {} },
+    cloudCode: `
+      require('./e2ee');
+      Parse.Cloud.define('own', () => 'the result of the app');
+    `,
+    parseOptions: { cacheTTL: 1000, allowCustomObjectId: true },
   });
   rest = restClient(server);
 });
@@ -145,13 +151,84 @@ describe.each([
       await run({ sessionToken }, await rest.signUp());
       await rest.call('POST', '/logout', {}, { sessionToken });
       await run({ sessionToken });
-      const mistyped = await rest.signUp();
-      await run({ session_token: mistyped.sessionToken });
+      for (const mistype of mistypes) {
+        expect((await run(mistype((await rest.signUp()).sessionToken))).body.code).toBe(209);
+      }
       const logged = await server.logged();
       expect(logged.includes(`Failed running cloud function ${functionName}`)).toBe(true); // something was logged
-      expect(/r:[0-9a-f]{32}|eyJ/.test(logged)).toBe(false);
+      expect(/r(:|%3A)[0-9a-f]{32}|eyJ/i.test(logged)).toBe(false);
     },
   );
+
+  describe("an ID made of another's characters, each 256 higher, gets nothing", () => {
+    const forge = (victim: string) =>
+      [...victim].map((letter) => String.fromCharCode(letter.charCodeAt(0) + 256)).join('');
+
+    async function expectNoIdentity(username: string, objectId: string): Promise<void> {
+      const { body } = await rest.call('POST', '/login', { username, password: 'a password' });
+      expect(body.objectId).toBe(objectId);
+      const { sessionToken } = body;
+      vonage.takeCalls();
+      for (const [params, caller] of [
+        [{}, { sessionToken }],
+        [{ sessionToken }, {}],
+        [{ sessionToken }, { sessionToken }],
+      ] as const) {
+        expect((await run(params, caller)).body).toEqual({
+          code: 141,
+          error: "This user's ID cannot be an identity.",
+        });
+      }
+      expect(vonage.takeCalls()).toEqual([]);
+    }
+
+    test('taken by an update, as PostgreSQL lets users do', async () => {
+      const user = await rest.signUp();
+      const objectId = forge((await rest.signUp()).id);
+      expect((await rest.call('PUT', `/users/${user.id}`, { objectId }, user)).status).toBe(200);
+      await expectNoIdentity(user.username, objectId);
+    });
+
+    test('taken by signing up with it', async () => {
+      const username = `forger-of-${functionName}`;
+      const objectId = forge((await rest.signUp()).id);
+      // Answered 500, since the header `Location` cannot name such an ID; the user is made all the same.
+      await rest.call('POST', '/users', { username, password: 'a password', objectId });
+      await expectNoIdentity(username, objectId);
+    });
+  });
+});
+
+// Where a client may put the session by mistake.
+const mistypes: ((sessionToken: string) => object)[] = [
+  (sessionToken) => ({ session_token: sessionToken }),
+  (sessionToken) => ({ session: { sessionToken } }),
+  (sessionToken) => ({ authorization: `Bearer ${sessionToken}` }),
+  (sessionToken) => ({ sessions: [sessionToken] }),
+  (sessionToken) => ({ body: JSON.stringify({ sessionToken }) }),
+  (sessionToken) => ({ token: `${sessionToken} ` }),
+  (sessionToken) => ({ sessionToken: `${sessionToken} ` }),
+  (sessionToken) => ({ token: encodeURIComponent(sessionToken) }),
+  (sessionToken) => ({ [sessionToken]: true }),
+  (sessionToken) => ({ displayName: sessionToken }),
+];
+
+testOnNewest("in a batch the app's own functions are logged, and our tokens are not", async () => {
+  const user = await rest.signUp();
+  await rest.run('virgil-jwt', {}, user);
+  const requests = ['own', 'virgil-jwt', 'own', 'nexmo-jwt', 'own', 'virgil-jwt', 'own'].map((name, i) => ({
+    method: 'POST',
+    path: `/parse/functions/${name}`,
+    body: { number: `own ${i} of the batch` },
+  }));
+  for (let round = 0; round < 5; round++) {
+    const before = await server.logged();
+    const { body } = await rest.call('POST', '/batch', { requests }, user);
+    for (const { success } of body) expect(success.result).toBeTruthy();
+    const logged = (await server.logged()).slice(before.length);
+    for (const i of [0, 2, 4, 6]) expect(logged.includes(`own ${i} of the batch`)).toBe(true);
+    expect(logged.includes('eyJ')).toBe(false);
+  }
 });
 
 describe.each([
