@@ -9,7 +9,7 @@ import { CredentialError, type VirgilCredentials, virgilCredentials } from '../c
 import { bundle, projectRoot } from './bundle';
 import { openDatabase } from './local/database';
 import { addDevelopmentCredentials } from './local/development-credentials';
-import { checkHost, checkUpgradeHost } from './local/host-check';
+import { refuseForeign, refuseForeignUpgrades } from './local/host-check';
 import { playground } from './local/playground';
 import { buildPage } from './local/playground/build-page';
 import { takeStateFolder } from './local/state-folder';
@@ -46,12 +46,12 @@ async function start(environment: NodeJS.ProcessEnv, folder: string, undo: (() =
 
   let ready = false;
   const app = express().disable('x-powered-by');
-  app.use(checkHost(environment.HOST));
+  app.use(refuseForeign(environment.HOST));
   app.get('/health', (_request, response) => {
     response.status(ready ? 200 : 503).json({ status: ready ? 'ok' : 'starting' });
   });
   const server = createServer(app);
-  checkUpgradeHost(server, environment.HOST);
+  refuseForeignUpgrades(server, environment.HOST);
   // Before LiveQuery is there nobody would answer, and a browser that reconnects would wait instead of trying again.
   server.on('upgrade', (_request, socket) => {
     if (!ready) socket.destroy();

@@ -1,5 +1,5 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { createServer, request } from 'node:http';
+import { createServer, type IncomingMessage, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -76,24 +76,67 @@ describe('npm start', () => {
     expect((await client.call('POST', '/classes/Other', {}, user)).body.code).toBe(119);
   });
 
+  const EVERY_PATH = [
+    '/',
+    '/health',
+    '/parse/health',
+    '/graphql',
+    '/virgil/keyknox/v1',
+    '/playground/messages',
+  ];
+
   test('refuses a foreign Host header on every path', async () => {
-    for (const path of ['/health', '/parse/health', '/graphql']) {
-      expect(await statusWithHost(server.url + path, 'attacker.example')).toBe(403);
+    for (const path of EVERY_PATH) {
+      expect((await answerTo(server.url + path, { Host: 'attacker.example' })).statusCode).toBe(403);
     }
-    expect(await statusWithHost(`${server.url}/health`, 'localhost')).toBe(200);
+    expect((await answerTo(`${server.url}/health`, { Host: 'localhost' })).statusCode).toBe(200);
   });
 
-  test('opens LiveQuery to localhost, and not to a foreign Host', async () => {
-    const open = (host: string) =>
+  test("refuses a foreign website's requests and their preflights on every path", async () => {
+    for (const Origin of ['https://attacker.example', 'null']) {
+      for (const path of EVERY_PATH) {
+        for (const method of ['GET', 'POST', 'OPTIONS']) {
+          const answer = await answerTo(
+            server.url + path,
+            {
+              Origin,
+              'Access-Control-Request-Method': 'PUT',
+              'Access-Control-Request-Headers': 'content-type',
+            },
+            method,
+          );
+          expect([path, method, answer.statusCode]).toEqual([path, method, 403]);
+          expect(answer.headers).not.toHaveProperty('access-control-allow-origin');
+        }
+      }
+    }
+  });
+
+  test('lets a web app on another port of this machine, and one that is packed as an app, use all of it', async () => {
+    for (const Origin of ['http://localhost:5173', 'capacitor://localhost']) {
+      const preflight = { Origin, 'Access-Control-Request-Method': 'POST' };
+      for (const path of ['/parse/health', '/graphql', '/virgil/keyknox/v1']) {
+        const { statusCode, headers } = await answerTo(server.url + path, preflight, 'OPTIONS');
+        expect([path, (statusCode as number) < 300]).toEqual([path, true]);
+        expect(headers).toMatchObject({ 'access-control-allow-origin': '*' });
+      }
+      expect((await answerTo(`${server.url}/parse/health`, { Origin })).statusCode).toBe(200);
+    }
+  });
+
+  test('opens LiveQuery to localhost and native apps, and not to a foreign Host or website', async () => {
+    const open = (headers: Record<string, string>) =>
       new Promise<boolean>((done) => {
-        const socket = new WebSocket(`${server.url.replace('http', 'ws')}/parse`, {
-          headers: { Host: host },
-        });
+        const socket = new WebSocket(`${server.url.replace('http', 'ws')}/parse`, { headers });
         socket.once('open', () => done(true)).once('error', () => done(false));
         socket.once('open', () => socket.close());
       });
-    expect(await open('localhost')).toBe(true);
-    expect(await open('attacker.example')).toBe(false);
+    expect(await open({})).toBe(true);
+    expect(await open({ Host: 'localhost' })).toBe(true);
+    expect(await open({ Origin: 'http://localhost:5173' })).toBe(true);
+    expect(await open({ Host: 'attacker.example' })).toBe(false);
+    expect(await open({ Origin: 'https://attacker.example' })).toBe(false);
+    expect(await open({ Origin: 'null' })).toBe(false);
   });
 
   test('keeps its logs in .local/, without a token', async () => {
@@ -221,11 +264,11 @@ describe('what cannot start says so in one line and exits with 1', () => {
     ));
 });
 
-function statusWithHost(url: string, host: string): Promise<number | undefined> {
+function answerTo(url: string, headers: Record<string, string>, method = 'GET'): Promise<IncomingMessage> {
   return new Promise((done, fail) => {
-    request(url, { headers: { Host: host } }, (response) => {
+    request(url, { headers, method }, (response) => {
       response.resume();
-      done(response.statusCode);
+      done(response);
     })
       .on('error', fail)
       .end();

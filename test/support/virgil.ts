@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import express from 'express';
 import { initCrypto, VirgilAccessTokenSigner, VirgilCardCrypto, VirgilCrypto } from 'virgil-crypto';
 import { CardManager, GeneratorJwtProvider, JwtGenerator, VirgilCardVerifier } from 'virgil-sdk';
-import { checkHost } from '../../scripts/local/host-check';
+import { refuseForeign } from '../../scripts/local/host-check';
 import { openVirgilCloud, type VirgilCloudOptions } from '../../scripts/local/virgil-cloud';
 
 /** A Virgil application with a new App Key, and its backend's tokens made by the official `JwtGenerator`. */
@@ -38,7 +38,7 @@ export type TestApp = Awaited<ReturnType<typeof createVirgilApp>>;
 /** Serves a local Virgil Cloud at `url` on a free port, until `close`. */
 export async function serveVirgilCloud(options: VirgilCloudOptions) {
   const cloud = await openVirgilCloud(options);
-  const server = express().use(checkHost()).use('/virgil', cloud.router).listen(0, '127.0.0.1');
+  const server = express().use(refuseForeign()).use('/virgil', cloud.router).listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/virgil`,

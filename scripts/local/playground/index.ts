@@ -6,7 +6,7 @@ import { type MessageStore, readStoredMessages, tamperWithMessage } from './stor
 
 /**
  * The page that `npm start` serves at `/`, and under `/playground` what it asks of this machine: the rows as the database
- * holds them, and to tamper with one. The page itself never holds the master key. Put `checkHost` before it.
+ * holds them, and to tamper with one. The page itself never holds the master key. Put `refuseForeign` before it.
  */
 export function playground(files: PageFile[], store: MessageStore): Router {
   const router = express.Router();

@@ -5,7 +5,7 @@ import { UserError } from '../../user-error';
 import { authenticator, type VirgilApp } from './authentication';
 import { brainKeyService } from './brainkey';
 import { type Card, cardsService, ownersOfKeys } from './cards';
-import { allowLocalOrigins } from './cors';
+import { allowCrossOrigin } from './cors';
 import { answerError, ErrorCode, VirgilError } from './errors';
 import { keyknoxV1Service, keyknoxV2Service, type Ticket, type Value } from './keyknox';
 import { openStorage } from './storage';
@@ -18,7 +18,7 @@ export interface VirgilCloudOptions extends VirgilApp {
 }
 
 export interface VirgilCloud {
-  /** The services, for `app.use('/virgil', router)`; that path's URL is E3Kit's `apiUrl`. Put `checkHost` before it. */
+  /** The services, for `app.use('/virgil', router)`; that path's URL is E3Kit's `apiUrl`. Put `refuseForeign` before it. */
   router: Router;
   /** Identities by the key IDs of their published keys, in hex. */
   ownersOfKeys(): Map<string, string>;
@@ -53,7 +53,7 @@ export async function openVirgilCloud(options: VirgilCloudOptions): Promise<Virg
   ];
 
   const router = express.Router();
-  router.use(allowLocalOrigins);
+  router.use(allowCrossOrigin);
   const authenticate = authenticator(options);
   router.use((request, response, next) => {
     response.locals.identity = authenticate(request.headers.authorization);
