@@ -86,15 +86,16 @@ export function keyknoxV2Service(tickets: Table<Ticket>): Route[] {
     };
     return tickets.get(rowKey(missing)) ?? missing;
   };
-  /** All tickets at the path that a request speaks of, but those that were reset. */
-  const list = (owner: string, body: unknown): Ticket[] => {
-    const root = readString(body, 'root');
-    const path = readString(body, 'path');
-    return [...tickets.values()].filter(
-      (ticket) =>
-        ticket.owner === owner && ticket.root === root && ticket.path === path && ticket.pushes.length > 0,
+  /** All tickets at that place, but those that were reset. What is left out of a place may be anything. */
+  const list = (place: Pick<Ticket, 'owner' | 'root'> & { path?: string; key?: string }): Ticket[] =>
+    [...tickets.values()].filter(
+      ({ owner, root, path, key, pushes }) =>
+        owner === place.owner &&
+        root === place.root &&
+        path === (place.path ?? path) &&
+        key === (place.key ?? key) &&
+        pushes.length > 0,
     );
-  };
   const answer = ({ owner, root, path, key, pushes }: Ticket, visible?: Encrypted): Answer => {
     const { meta, value } = visible ?? NOTHING;
     const identities = visible ? pushes.flatMap((push) => push.identities) : [];
@@ -134,9 +135,12 @@ export function keyknoxV2Service(tickets: Table<Ticket>): Route[] {
       'post',
       '/keyknox/v2/keys',
       ({ identity, body }) => {
-        const visible = list(readString(body, 'identity'), body).filter((ticket) =>
-          visibleTo(identity, ticket),
-        );
+        const place = {
+          owner: readString(body, 'identity'),
+          root: readString(body, 'root'),
+          path: readString(body, 'path'),
+        };
+        const visible = list(place).filter((ticket) => visibleTo(identity, ticket));
         return { body: visible.map(({ key }) => key) };
       },
     ],
@@ -145,14 +149,14 @@ export function keyknoxV2Service(tickets: Table<Ticket>): Route[] {
       '/keyknox/v2/reset',
       ({ identity, body }) => {
         const key = readOptionalString(body, 'key');
+        const path = key === undefined ? readOptionalString(body, 'path') : readString(body, 'path');
+        const root = readString(body, 'root');
         const participant = readOptionalString(body, 'identity') ?? identity;
-        const changed = list(identity, body)
-          .filter((ticket) => key === undefined || ticket.key === key)
-          .map((ticket) =>
-            participant === identity ? { ...ticket, pushes: [] } : withoutIdentities(ticket, [participant]),
-          );
+        const changed = list({ owner: identity, root, path, key }).map((ticket) =>
+          participant === identity ? { ...ticket, pushes: [] } : withoutIdentities(ticket, [participant]),
+        );
         tickets.write(changed.map((ticket) => [rowKey(ticket), ticket]));
-        return answer(find(identity, body, key ?? ''));
+        return answer({ owner: identity, root, path: path ?? '', key: key ?? '', pushes: [] });
       },
     ],
   ];

@@ -168,6 +168,41 @@ describe('Keyknox v2', () => {
     expect(await alice.v2GetKeys({ root: 'root', path: 'other', identity: 'alice' })).toEqual(['key']);
   });
 
+  it("resets all paths of the owner's root, and of no other, when no path is named, as native clients do", async () => {
+    await alice.v2Push(ticket('1', ['alice', 'bob']));
+    await alice.v2Push({ ...ticket('2', ['alice']), path: 'other', key: 'key 2' });
+    await alice.v2Push({ ...ticket('3', ['alice']), root: 'other' });
+    await bob.v2Push(ticket('4', ['bob', 'alice']));
+    const answer = await call(`${cloud.url}/keyknox/v2/reset`, app.token('alice'), {
+      body: { root: 'root' },
+    });
+    expect(answer).toMatchObject({
+      status: 200,
+      body: { owner: 'alice', root: 'root', path: '', key: '', identities: [], meta: '', value: '' },
+    });
+    expect(answer.headers.get('Virgil-Keyknox-Hash')).toMatch(/^[\w+/]{86}==$/);
+
+    for (const path of ['path', 'other']) {
+      expect(await alice.v2GetKeys({ root: 'root', path, identity: 'alice' })).toEqual([]);
+    }
+    expect(await bob.v2Pull({ ...at, identity: 'alice' })).toMatchObject({ value: '' });
+    expect(await alice.v2GetKeys({ root: 'other', path: 'path', identity: 'alice' })).toEqual(['key']);
+    expect(await alice.v2Pull({ ...at, identity: 'bob' })).toMatchObject({ value: base64('4') });
+  });
+
+  it('takes a participant out of a whole root, and leaves it to the others', async () => {
+    await alice.v2Push(ticket('1', ['alice', 'bob', 'carol']));
+    await alice.v2Push({ ...ticket('2', ['alice', 'bob']), path: 'other' });
+    await call(`${cloud.url}/keyknox/v2/reset`, app.token('alice'), {
+      body: { root: 'root', path: null, identity: 'bob' },
+    });
+    for (const path of ['path', 'other']) {
+      expect(await bob.v2GetKeys({ root: 'root', path, identity: 'alice' })).toEqual([]);
+      expect(await alice.v2GetKeys({ root: 'root', path, identity: 'alice' })).toEqual(['key']);
+    }
+    expect(await client('carol').v2Pull({ ...at, identity: 'alice' })).toMatchObject({ value: base64('1') });
+  });
+
   it('does not let a reset bring earlier participants back', async () => {
     await alice.v2Push(ticket('1', ['alice', 'bob']));
     await alice.v2Reset(at);
@@ -247,6 +282,10 @@ describe('Keyknox v2', () => {
     ['keys', { root: 'root', identity: 'alice' }],
     ['reset', { root: 1, path: 'path' }],
     ['reset', { ...at, identity: 7 }],
+    ['reset', { path: 'path' }],
+    ['reset', { root: 'root', key: 'key' }],
+    ['reset', { root: 'root', path: '' }],
+    ['reset', { root: 'root', path: 1 }],
   ])('refuses to %s %j', async (operation, body) => {
     const answer = await call(`${cloud.url}/keyknox/v2/${operation}`, app.token('alice'), { body });
     expect(answer).toMatchObject({ status: 400, body: { code: 10001 } });
