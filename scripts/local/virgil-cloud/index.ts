@@ -59,7 +59,8 @@ export async function openVirgilCloud(options: VirgilCloudOptions): Promise<Virg
     response.locals.identity = authenticate(request.headers.authorization);
     next();
   });
-  router.use(express.json({ limit: '1mb' }));
+  // JSON it is, whatever the Content-Type says: Python's says that of a form.
+  router.use(express.json({ limit: '1mb', type: () => true }));
   for (const [method, path, handle] of routes) {
     router[method](path, async (request, response) => {
       const { body, headers } = handle({

@@ -61,6 +61,17 @@ describe('cross-origin calls', () => {
   });
 });
 
+it.each(['application/x-www-form-urlencoded', 'text/plain', 'application/octet-stream', ''])(
+  'takes JSON with the Content-Type "%s": Python’s urllib says that of a form',
+  async (type) => {
+    const answer = await call(`${cloud.url}/card/v5/actions/search`, app.token('alice'), {
+      body: '{"identity":"nobody"}',
+      headers: { 'Content-Type': type },
+    });
+    expect(answer).toMatchObject({ status: 200, body: [] });
+  },
+);
+
 describe('a bad request gets an error in Virgil’s shape that does not quote it', () => {
   const secret = 'cGxhaW50ZXh0';
 
