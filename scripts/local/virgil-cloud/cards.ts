@@ -38,6 +38,7 @@ export function cardsService(cards: Table<Card>): Route[] {
     return card;
   };
   const isSuperseded = (id: string) => [...cards.values()].some((card) => card.previousCardId === id);
+  const isOutdated = ({ id, revoked }: Card) => revoked || isSuperseded(id);
 
   return [
     [
@@ -82,8 +83,11 @@ export function cardsService(cards: Table<Card>): Route[] {
       '/card/v5/:id',
       ({ params: { id = '' } }) => {
         const card = find(id);
-        const isOutdated = card.revoked || isSuperseded(id);
-        return { body: card.model, headers: { 'X-Virgil-Is-Superseeded': String(isOutdated) } };
+        // Never "false": the Python SDK takes any value for true.
+        return {
+          body: card.model,
+          headers: isOutdated(card) ? { 'X-Virgil-Is-Superseeded': 'true' } : undefined,
+        };
       },
     ],
     [

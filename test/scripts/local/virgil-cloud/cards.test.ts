@@ -237,6 +237,16 @@ describe('searching', () => {
   );
 });
 
+describe('outdated cards', () => {
+  it('are marked by a header that current ones do not have: the Python SDK takes "false" for true', async () => {
+    const old = await publish(alice, 'alice');
+    const current = await publish(alice, 'alice', old.id);
+    const mark = async (id: string) =>
+      (await call(`${cloud.url}/card/v5/${id}`, app.token('bob'))).headers.get('X-Virgil-Is-Superseeded');
+    expect([await mark(old.id), await mark(current.id)]).toEqual(['true', null]);
+  });
+});
+
 it('makes the SDK fetch a new token in place of an expired one and try again', async () => {
   const tokens = [app.token('alice', -1000), app.token('alice')];
   const manager = createCardManager(app, cloud.url, 'alice');
