@@ -92,6 +92,14 @@ export function cardsService(cards: Table<Card>): Route[] {
     ],
     [
       'post',
+      '/card/v5/actions/outdated',
+      ({ body }) => {
+        const known = readStrings(body, 'card_ids').flatMap((id) => cards.get(id) ?? []);
+        return { body: known.filter(isOutdated).map(({ id }) => id) };
+      },
+    ],
+    [
+      'post',
       '/card/v5/actions/revoke/:id',
       ({ identity, params: { id = '' } }) => {
         const card = find(id);

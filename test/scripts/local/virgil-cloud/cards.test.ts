@@ -238,6 +238,26 @@ describe('searching', () => {
 });
 
 describe('outdated cards', () => {
+  const outdated = (body: object) =>
+    call(`${cloud.url}/card/v5/actions/outdated`, app.token('alice'), { body });
+
+  it('are told from current ones, as E3Kit for Kotlin asks about those it has kept', async () => {
+    const old = await publish(alice, 'alice');
+    const current = await publish(alice, 'alice', old.id);
+    const revoked = await publish(bob, 'bob');
+    await bob.revokeCard(revoked.id);
+    const card_ids = [current.id, revoked.id, '0'.repeat(64), '__proto__', old.id];
+    expect(await outdated({ card_ids })).toMatchObject({ status: 200, body: [revoked.id, old.id] });
+    expect((await outdated({ card_ids: [] })).body).toEqual([]);
+  });
+
+  it.each([{}, { card_ids: 'x' }, { card_ids: [1] }, { card_ids: null }])(
+    'are not looked for in %j',
+    async (body) => {
+      expect(await outdated(body)).toMatchObject({ status: 400, body: { code: 10001 } });
+    },
+  );
+
   it('are marked by a header that current ones do not have: the Python SDK takes "false" for true', async () => {
     const old = await publish(alice, 'alice');
     const current = await publish(alice, 'alice', old.id);
