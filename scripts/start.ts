@@ -9,10 +9,11 @@ import { CredentialError, type VirgilCredentials, virgilCredentials } from '../c
 import { bundle, projectRoot } from './bundle';
 import { openDatabase } from './local/database';
 import { addDevelopmentCredentials } from './local/development-credentials';
-import { refuseForeign, refuseForeignUpgrades } from './local/host-check';
+import { refuseForeign } from './local/host-check';
 import { playground } from './local/playground';
 import { buildPage } from './local/playground/build-page';
 import { takeStateFolder } from './local/state-folder';
+import { webSocketsOf } from './local/upgrades';
 import { openVirgilCloud, type VirgilCloud } from './local/virgil-cloud';
 import { readPolicy } from './policy';
 import { runCommand, UserError } from './user-error';
@@ -51,11 +52,8 @@ async function start(environment: NodeJS.ProcessEnv, folder: string, undo: (() =
     response.status(ready ? 200 : 503).json({ status: ready ? 'ok' : 'starting' });
   });
   const server = createServer(app);
-  refuseForeignUpgrades(server, environment.HOST);
-  // Before LiveQuery is there nobody would answer, and a browser that reconnects would wait instead of trying again.
-  server.on('upgrade', (_request, socket) => {
-    if (!ready) socket.destroy();
-  });
+  // Until LiveQuery is there these end: a browser that reconnects would wait instead of trying again.
+  const webSockets = webSocketsOf(server, environment.HOST);
   const port = await listen(server, host, portOf(environment.PORT));
   undo.push(() => server.close());
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
@@ -73,7 +71,7 @@ async function start(environment: NodeJS.ProcessEnv, folder: string, undo: (() =
   const masterKey = environment.PARSE_MASTER_KEY as string;
   const { startParseServer } = await import('./local/parse-server');
   undo.push(
-    await startParseServer(app, server, url, {
+    await startParseServer(app, server, webSockets, url, {
       appId,
       masterKey,
       databaseURI: database.uri,

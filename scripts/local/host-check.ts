@@ -1,4 +1,4 @@
-import type { IncomingHttpHeaders, Server } from 'node:http';
+import type { IncomingHttpHeaders } from 'node:http';
 import { isIP } from 'node:net';
 import type { RequestHandler } from 'express';
 
@@ -28,14 +28,11 @@ export function refuseForeign(allowed?: string): RequestHandler {
   };
 }
 
-/** The same for WebSockets (LiveQuery), which do not pass through Express: the connection ends. */
-export function refuseForeignUpgrades(server: Server, allowed?: string): void {
-  server.prependListener('upgrade', ({ headers }, socket) => {
-    if (foreignHeader(headers, allowed)) socket.destroy();
-  });
-}
-
-function foreignHeader(
+/**
+ * @param allowed as above
+ * @returns which of the two says that a request comes from elsewhere
+ */
+export function foreignHeader(
   { host, origin }: IncomingHttpHeaders,
   allowed?: string,
 ): 'Host' | 'Origin' | undefined {

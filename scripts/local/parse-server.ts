@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events';
 import type { Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Express } from 'express';
@@ -39,11 +40,13 @@ const NEXT_DEFAULTS = {
 /**
  * Starts Parse Server with LiveQuery and GraphQL on a web server that listens already.
  *
+ * @param webSockets emits `upgrade` for each request that asks the web server for a WebSocket
  * @returns stops all three and closes the web server
  */
 export async function startParseServer(
   app: Express,
   server: Server,
+  webSockets: EventEmitter,
   url: string,
   settings: ParseServerSettings,
 ): Promise<() => Promise<void>> {
@@ -70,9 +73,10 @@ export async function startParseServer(
   const graphQL = new ParseGraphQLServer(parseServer, { graphQLPath: '/graphql' });
   graphQL.applyGraphQL(app);
   parseServer.server = server;
-  parseServer.liveQueryServer = await ParseServer.createLiveQueryServer(server, {}, options);
+  // Of a server it needs no more than that event.
+  parseServer.liveQueryServer = await ParseServer.createLiveQueryServer(webSockets as Server, {}, options);
   const liveQuerySockets = new Set<Duplex>();
-  server.on('upgrade', (_request, socket) => {
+  webSockets.on('upgrade', (_request, socket) => {
     liveQuerySockets.add(socket);
     socket.once('close', () => liveQuerySockets.delete(socket));
   });

@@ -139,6 +139,21 @@ describe('npm start', () => {
     expect(await open({ Origin: 'null' })).toBe(false);
   });
 
+  test('answers who asks for HTTP/2 like anybody else: Java and curl --http2 do', async () => {
+    const h2c = {
+      Connection: 'Upgrade, HTTP2-Settings',
+      Upgrade: 'h2c',
+      'HTTP2-Settings': 'AAMAAABkAAQCAAAAAAIAAAAA',
+    };
+    const status = async (path: string, headers = {}) =>
+      (await answerTo(server.url + path, { ...h2c, ...headers })).statusCode;
+    expect(await status('/health')).toBe(200);
+    expect(await status('/parse/health')).toBe(200);
+    expect(await status('/virgil/keyknox/v1')).toBe(401);
+    expect(await status('/health', { Host: 'attacker.example' })).toBe(403);
+    expect(await status('/health', { Origin: 'null' })).toBe(403);
+  });
+
   test('keeps its logs in .local/, without a token', async () => {
     const logs = join(folder, '.local/logs');
     const written = readdirSync(logs).map((file) => readFileSync(join(logs, file), 'utf8'));
