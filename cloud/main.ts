@@ -12,4 +12,4 @@ Parse.Cloud.define('nexmo-jwt', nexmoJwt(POLICY.nexmo));
 Parse.Cloud.define('nexmo-create-user', nexmoCreateUser(POLICY.nexmo));
 
 /** For an app with a `main.js` of its own: the guard of the policy's classes, which runs beside its triggers anyway. */
-export const guard = registerGuards(POLICY.classes);
+export const guard = registerGuards(POLICY);

@@ -3,6 +3,8 @@ export interface Policy {
   virgil: {
     /** Lifetime of a Virgil JWT in seconds, 60 to 86400. */
     tokenTtlSeconds: number;
+    /** Let nobody change a user's `objectId`, which is the identity. */
+    guardUserIds: boolean;
   };
   nexmo: NexmoPolicy;
   /** What each guarded class demands of a save, by class name. */

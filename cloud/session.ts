@@ -15,8 +15,7 @@ export interface Session {
   expiresAt: number;
 }
 
-/** An identity: a user's `objectId`, Parse Server's own or one that the app has made up. */
-export const IDENTIFIER = /^[\w.@-]{1,64}$/;
+const IDENTIFIER = /^[\w.@-]{1,64}$/;
 
 const SESSION_TOKEN = /^r:[\w-]{1,128}$/;
 
@@ -84,6 +83,11 @@ export function tokenLifetime(session: Session, ttlSeconds: number): number {
   return lifetime;
 }
 
+/** Whether this can be an identity: the `objectId` of a user, Parse Server's own or one that the app has made up. */
+export function isIdentifier(value: unknown): value is string {
+  return typeof value === 'string' && IDENTIFIER.test(value);
+}
+
 /** The error for every session that is not good, whatever is wrong with it. */
 export function invalidSession(): Parse.Error {
   return new Parse.Error(
@@ -103,7 +107,7 @@ async function lookUp(sessionToken: string): Promise<Session> {
 
 /** Not 209 for such a user: clients would log in for ever. */
 function identityOf(userId: string): string {
-  if (IDENTIFIER.test(userId)) return userId;
+  if (isIdentifier(userId)) return userId;
   throw new Parse.Error(Parse.Error.SCRIPT_FAILED, "This user's ID cannot be an identity.");
 }
 

@@ -47,7 +47,7 @@ const nexmoPolicy = z.strictObject({ tokenTtlSeconds, acl: z.record(aclPath, z.l
 });
 
 const policySchema = z.strictObject({
-  virgil: z.strictObject({ tokenTtlSeconds }),
+  virgil: z.strictObject({ tokenTtlSeconds, guardUserIds: z.boolean().default(false) }),
   nexmo: nexmoPolicy,
   classes: z.record(
     z.string().regex(/^[A-Za-z][A-Za-z0-9_]*$/, 'not the name of a class of yours'),

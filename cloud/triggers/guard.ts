@@ -1,7 +1,7 @@
 import { EnvelopeError } from '../envelope/envelope-error';
 import { recogniseEnvelope } from '../envelope/recognise-envelope';
 import type { ClassPolicy } from '../policy';
-import { IDENTIFIER, invalidSession } from '../session';
+import { invalidSession, isIdentifier } from '../session';
 
 /** The request of a `beforeSave` trigger, as far as Parse Server 5 to 9 agree on it. */
 export interface SaveRequest {
@@ -25,6 +25,9 @@ type Fault = readonly [code: number, message: string];
 // A user or a role, in an ACL.
 const GRANTEE = /^(?:[\w.@-]{1,64}|role:[\w -]{1,128})$/;
 const MAX_GRANTEES = 1000;
+// The years that every database takes. One that does not fails, and Parse Server logs the whole statement.
+const FIRST_TIME = Date.parse('0001-01-01T00:00:00.000Z');
+const LAST_TIME = Date.parse('9999-12-31T23:59:59.999Z');
 const MAX_NAME_IN_ERROR = 64;
 
 /** Fields that every class has, and that Parse Server looks after. */
@@ -40,7 +43,6 @@ export const PARSE_FIELDS = ['objectId', 'createdAt', 'updatedAt', 'ACL'];
  */
 export function checkSave(request: SaveRequest, policy: ClassPolicy): void {
   const { object, original, user, master } = request;
-  hideFromLog(object, original);
   if (policy.sender && !user && !master) throw invalidSession();
   const values = object.attributes;
   const save = { object, original, user, master, policy, values, written: object.dirtyKeys() };
@@ -56,20 +58,9 @@ export function checkSave(request: SaveRequest, policy: ClassPolicy): void {
   if (!original && !object.getACL()) object.setACL(ownerOnly(save));
 }
 
-/**
- * Parse Server logs the whole object of a trigger, success or failure, the stored row included. Of this one it will log
- * the class and the stored row's ID: an object's own ID may be what the client made up.
- */
-export function hideFromLog(object: Parse.Object, original: Parse.Object | undefined): void {
-  Object.defineProperty(object, 'toJSON', {
-    configurable: true,
-    value: () => ({ className: object.className, objectId: original?.id }),
-  });
-}
-
 /** The SDK takes a written `id` for the object's own ID: text could hide there, and it is not the row that is saved. */
 function wrongId({ object, original }: Save): Fault | undefined {
-  if (original ? object.id === original.id : object.id === undefined || IDENTIFIER.test(object.id)) return;
+  if (original ? object.id === original.id : object.id === undefined || isIdentifier(object.id)) return;
   return [Parse.Error.VALIDATION_ERROR, `The ID of a ${object.className} cannot be written like this.`];
 }
 
@@ -139,9 +130,9 @@ function isPlain(value: unknown, op: ReturnType<Parse.Object['op']>, policy: Cla
   if (value === undefined) return op?.toJSON().__op === 'Delete';
   if (value === null) return true;
   if (typeof value === 'string') return isShort(value);
-  if (value instanceof Date) return !Number.isNaN(value.getTime());
+  if (value instanceof Date) return value.getTime() >= FIRST_TIME && value.getTime() <= LAST_TIME;
   if (value instanceof Parse.Object) return isShort(value.id) && isShort(value.className);
-  return typeof value === 'number' || typeof value === 'boolean';
+  return typeof value === 'number' ? Number.isFinite(value) : typeof value === 'boolean';
 }
 
 function wrongSender({ object, original, user, master, policy, values, written }: Save): Fault | undefined {
@@ -150,7 +141,7 @@ function wrongSender({ object, original, user, master, policy, values, written }
   const sender = values[policy.sender];
   if (!original) {
     // "*" and "role:…" are nobody's objectId, and an ACL made of one would let the public in.
-    if (typeof sender === 'string' && IDENTIFIER.test(sender) && (master || sender === user?.id)) return;
+    if (isIdentifier(sender) && (master || sender === user?.id)) return;
     return [
       Parse.Error.OPERATION_FORBIDDEN,
       `${name} must be the objectId of the user who saves the object.`,

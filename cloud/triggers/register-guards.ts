@@ -1,62 +1,92 @@
-import type { ClassPolicy, Policy } from '../policy';
-import { checkSave, hideFromLog, type SaveRequest } from './guard';
+import type { Policy } from '../policy';
+import { checkSave, type SaveRequest } from './guard';
+import { canBeEncoded, hideBeforeValidators, hideFromLog } from './hide-from-log';
+import { checkUserId } from './user-id';
 
 type BeforeSave = typeof Parse.Cloud.beforeSave;
 type Handler = Parameters<BeforeSave>[1];
 type Validator = Parameters<BeforeSave>[2];
+/** Throws the Parse.Error of a save that is refused. */
+type Check = (request: SaveRequest) => void;
 
 /**
- * Registers the guard of each class of the policy. Parse keeps one `beforeSave` a class and lets a second definition
- * replace the first; so `Parse.Cloud.beforeSave` is wrapped: for a guarded class the app's own trigger runs first, and
- * the guard after it, on what it leaves.
+ * Registers the guard of each class of the policy, and of users' IDs where the policy wants it. Parse keeps one
+ * `beforeSave` a class and lets a second definition replace the first; so `Parse.Cloud.beforeSave` is wrapped: for a
+ * guarded class the app's own trigger runs first, and the guard after it, on what it leaves.
  *
  * @returns the guard itself, for an app that saves from code of its own and wants to ask first: rejects with the
  *   Parse.Error of `checkSave`
  */
-export function registerGuards(classes: Policy['classes']): (request: SaveRequest) => Promise<void> {
-  const policies = new Map(Object.entries(classes));
+export function registerGuards({ virgil, classes }: Policy): (request: SaveRequest) => Promise<void> {
+  const guards = new Map<string, Check>(
+    Object.entries(classes).map(([className, policy]) => [
+      className,
+      (request) => checkSave(request, policy),
+    ]),
+  );
+  const checks = new Map(guards);
+  if (virgil.guardUserIds) checks.set('_User', checkUserId);
+
+  const isHidden = hideBeforeValidators((className) => checks.has(className));
   const beforeSave = Parse.Cloud.beforeSave;
-
-  for (const [className, policy] of policies) {
-    beforeSave(className, (request) => checkSave(request, policy));
-  }
-
+  for (const [className, check] of checks)
+    beforeSave(
+      className,
+      thenCheck(() => {}, undefined, check),
+    );
   Parse.Cloud.beforeSave = ((parseClass: ParseClass, handler: Handler, validator: Validator) => {
-    const policy = policies.get(classNameOf(parseClass));
-    if (policy) beforeSave(parseClass as string, thenGuard(handler, validator, policy), guarded(validator));
-    else beforeSave(parseClass as string, handler, validator);
+    const className = classNameOf(parseClass);
+    const check = checks.get(className);
+    if (!check) return beforeSave(parseClass as string, handler, validator);
+    if (typeof validator === 'object' && !isHidden) {
+      console.warn(
+        `The validator of beforeSave ${className} is an object, and this Parse Server logs whole what it refuses: ` +
+          'use a function.',
+      );
+    }
+    beforeSave(parseClass as string, thenCheck(handler, validator, check), hiding(validator));
   }) as BeforeSave;
 
   return async (request) => {
-    const policy = policies.get(request.object.className);
-    if (!policy) throw new Error(`${request.object.className} is not a class of back4app.json.`);
-    checkSave(request, policy);
+    const guard = guards.get(request.object.className);
+    if (!guard) throw new Error(`${request.object.className} is not a class of back4app.json.`);
+    requireStorable(request.object);
+    guard(request);
   };
 }
 
-function thenGuard(handler: Handler, validator: Validator, policy: ClassPolicy): Handler {
+function thenCheck(handler: Handler, validator: Validator, check: Check): Handler {
   return async (request) => {
     // Read before the app's trigger can write to them.
     const { object, original, user, master } = request;
-    try {
-      if (!(master && skipsMasterKey(validator))) await handler(request);
-    } finally {
-      hideFromLog(object, original);
-    }
-    checkSave({ object: request.object, original, user, master }, policy);
+    hideFromLog(object, original);
+    requireStorable(object);
+    if (!(master && skipsMasterKey(validator))) await handler(request);
+    const left = request.object;
+    hideFromLog(left, original);
+    requireStorable(left);
+    check({ object: left, original, user, master });
   };
 }
 
+/**
+ * Before all else: Parse Server ends when a class with a trigger is sent such a value, a `File` without `url` at any depth
+ * or a Date that is none, and whoever knows the App ID can send one.
+ */
+function requireStorable(object: Parse.Object): void {
+  if (canBeEncoded(object)) return;
+  throw new Parse.Error(
+    Parse.Error.VALIDATION_ERROR,
+    `${object.className} cannot be saved with a File that has no url, or a Date that is none.`,
+  );
+}
+
 /** The app's validator, which may not let the master key skip the guard, nor have what it refuses logged. */
-function guarded(validator: Validator): Validator {
+function hiding(validator: Validator): Validator {
   if (typeof validator === 'function') {
     return async (request) => {
-      try {
-        await validator(request);
-      } catch (error) {
-        hideFromLog(request.object, request.original);
-        throw error;
-      }
+      hideFromLog(request.object, request.original);
+      await validator(request);
     };
   }
   if (!validator) return validator;
@@ -72,5 +102,7 @@ type ParseClass = string | { className?: string; name: string };
 
 /** The class that Parse Server registers a trigger for: its `triggers.getClassName`. */
 function classNameOf(parseClass: ParseClass): string {
-  return typeof parseClass === 'string' ? parseClass : (parseClass.className ?? parseClass.name);
+  return typeof parseClass === 'string'
+    ? parseClass
+    : (parseClass.className ?? parseClass.name.replace('Parse', '@'));
 }

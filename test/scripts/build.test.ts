@@ -10,17 +10,28 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const build = (...args: string[]) =>
   spawnSync(process.execPath, ['--require', 'tsx/cjs', 'scripts/build.ts', ...args], { encoding: 'utf8' });
 
-test('one self-contained CommonJS file, where --outfile says, of at most 200 KB', () => {
+test('one self-contained CommonJS file, where --outfile says, of at most 60 KB', () => {
   const outfile = join(folder, 'e2ee.js');
   const { status, stdout } = build('--outfile', outfile);
   expect(status).toBe(0);
   expect(stdout).toContain(outfile);
-  expect(statSync(outfile).size).toBeLessThanOrEqual(200 * 1024);
+  expect(statSync(outfile).size).toBeLessThanOrEqual(60 * 1024);
   const required = [...readFileSync(outfile, 'utf8').matchAll(/\brequire\("([^"]+)"\)/g)].map(
     ([, name]) => name,
   );
   expect(required.length).toBeGreaterThan(0);
   for (const name of required) expect(builtinModules).toContain(name?.replace('node:', ''));
+});
+
+test('it carries its licence, and nobody else’s code, whose licence would have to travel with it', () => {
+  const outfile = join(folder, 'licence.js');
+  build('--outfile', outfile);
+  const code = readFileSync(outfile, 'utf8');
+  expect(code).toContain(readFileSync('LICENSE', 'utf8'));
+  // esbuild names each file that it bundles in a comment.
+  const bundled = [...code.matchAll(/^\s*\/\/ (\S+\.[a-z]+)$/gm)].map(([, file]) => file);
+  expect(bundled).toContain('cloud/main.ts');
+  for (const file of bundled) expect(file).toMatch(/^cloud\//);
 });
 
 test('it loads alone, does nothing at load but register, and leaves nothing running', () => {

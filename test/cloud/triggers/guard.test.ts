@@ -358,6 +358,10 @@ describe('plain fields', () => {
       { extra: { __type: 'Pointer', className: 'Thread', objectId: { text: SECRET } } },
     ],
     ['bytes', { extra: { __type: 'Bytes', base64: Buffer.from(SECRET).toString('base64') } }],
+    ['a Date before the year 1', { extra: { __type: 'Date', iso: '0000-12-31T23:59:59.999Z' } }],
+    ['a Date long before', { sentAt: { __type: 'Date', iso: '-271821-04-20T00:00:00.000Z' } }],
+    ['a Date after the year 9999', { sentAt: { __type: 'Date', iso: '+010000-01-01T00:00:00.000Z' } }],
+    ['a Date that is none', { sentAt: { __type: 'Date', iso: SECRET } }],
   ])('refuse %s', async (_name, fields) => {
     // `extra` stands for a plain field without a column yet, which would take any type.
     const renamed = JSON.parse(JSON.stringify(fields).replace('"extra"', '"timestamp"'));
@@ -365,6 +369,34 @@ describe('plain fields', () => {
     expectError(await save(renamed), INVALID);
     const id = await send();
     for (const caller of [alice, { master: true }]) expectError(await update(id, renamed, caller), INVALID);
+  });
+
+  test('hold the first Date and the last that every database takes', async () => {
+    for (const iso of ['0001-01-01T00:00:00.000Z', '9999-12-31T23:59:59.999Z']) {
+      expect((await read(await send({ sentAt: { __type: 'Date', iso } }))).sentAt.iso).toBe(iso);
+    }
+  });
+
+  test('refuse a number that is not finite', async () => {
+    const id = await send();
+    const create = JSON.stringify({ body: envelope(), senderId: alice.id, count: 0 });
+    for (const number of ['1e400', '-1e400', '{"__op":"Increment","amount":1e400}']) {
+      for (const [method, path, json] of [
+        ['POST', '/classes/Message', create.replace('"count":0', `"count":${number}`)],
+        ['PUT', `/classes/Message/${id}`, `{"count":${number}}`],
+      ]) {
+        const response = await fetch(server.url + path, {
+          method,
+          headers: {
+            'Content-Type': 'application/json',
+            'X-Parse-Application-Id': server.appId,
+            'X-Parse-Session-Token': alice.sessionToken,
+          },
+          body: json,
+        });
+        expect(await response.json()).toMatchObject({ code: INVALID });
+      }
+    }
   });
 
   test('a field that the policy does not name is refused by its name', async () => {
@@ -375,6 +407,45 @@ describe('plain fields', () => {
     const long = await save({ [`x${'y'.repeat(300)}`]: 1 });
     expect(long.body.error.length).toBeLessThan(200);
   });
+});
+
+// Without the refusal Parse Server ends: it cannot write the value into its log.
+describe('what would end the server is refused before all else', () => {
+  const file = { __type: 'File', name: SECRET };
+  test.each([
+    ['a File without a url', file],
+    ['one in an object in a list', [{ a: [{ b: file }] }]],
+    ['one in an Add', { __op: 'Add', objects: [file] }],
+    ['one in an AddUnique', { __op: 'AddUnique', objects: [{ a: file }] }],
+    ['one in a Remove', { __op: 'Remove', objects: [file] }],
+    ['a Date that is none', [{ __type: 'Date', iso: SECRET }]],
+  ])(
+    '%s: in any field, on create, update, in a batch, from a Cloud Function, by anybody',
+    async (_name, value) => {
+      const id = await send();
+      for (const field of ['body', 'threadId', 'timestamp', 'stray']) {
+        await server.sql('ALTER TABLE "Message" DROP COLUMN IF EXISTS "timestamp"');
+        for (const caller of [alice, { master: true }, {}]) {
+          const { body } = await save({ [field]: value }, caller);
+          expect([INVALID, 111]).toContain(body.code); // 111: the field has another type
+          const requests = [
+            { method: 'PUT', path: `/parse/classes/Message/${id}`, body: { [field]: value } },
+          ];
+          // Parse Server itself cannot add to a string.
+          expect((await rest.call('POST', '/batch', { requests }, caller)).body[0].error).toBeTruthy();
+        }
+        // The parameters of the app's own function are logged by Parse Server.
+        const fields = JSON.stringify({ [field]: value }).replaceAll(SECRET, 'x');
+        expect((await rest.run('save', { fields, master: true }, alice)).status).toBeGreaterThanOrEqual(400);
+      }
+      expectError(
+        await save({ stray: value }),
+        INVALID,
+        /^Message cannot be saved with a File that has no url/,
+      );
+      expect((await rest.call('GET', '/health')).body.status).toBe('ok');
+    },
+  );
 });
 
 describe('the sender', () => {

@@ -9,9 +9,10 @@ const guarded = { encrypted: ['body'], plain: ['tag'] };
 const policy = {
   virgil: { tokenTtlSeconds: 1200 },
   classes: Object.fromEntries(
-    ['Before', 'Handler', 'Throws', 'Options', 'Function', 'Subclass', 'Replaced', 'Twice', 'Deceit'].map(
-      (name) => [name, guarded],
-    ),
+    [
+      ...['Before', 'Handler', 'Throws', 'Options', 'Function', 'Subclass', 'Replaced', 'Twice', 'Deceit'],
+      ...['User', 'Master', 'Fields', 'Roles', 'AllRoles', 'UserKeys', 'Hands'],
+    ].map((name) => [name, guarded]),
   ),
 };
 
@@ -43,6 +44,15 @@ const cloudCode = `
   Parse.Cloud.beforeSave('Deceit', (request) => {
     request.master = true;
     request.original = undefined;
+  });
+  Parse.Cloud.beforeSave('User', () => {}, { requireUser: true });
+  Parse.Cloud.beforeSave('Master', () => {}, { requireMaster: true });
+  Parse.Cloud.beforeSave('Fields', () => {}, { fields: { tag: { required: true, options: (tag) => tag === 'fine' } } });
+  Parse.Cloud.beforeSave('Roles', () => {}, { requireAnyUserRoles: ['Writers'] });
+  Parse.Cloud.beforeSave('AllRoles', () => {}, { requireAllUserRoles: ['Writers'] });
+  Parse.Cloud.beforeSave('UserKeys', () => {}, { requireUserKeys: ['nickname'] });
+  Parse.Cloud.beforeSave('Hands', ({ object }) => {
+    object.set('tag', Object.keys(object.toJSON()).sort().join() + '; ' + JSON.parse(JSON.stringify(object)).tag);
   });
   Parse.Cloud.beforeSave('Free', ({ object }) => { object.set('tag', 'unguarded'); });
 
@@ -112,6 +122,32 @@ test('a validator function runs, and has nothing it refuses logged', async () =>
   expect((await save('Function', { body: envelope(), tag: 'yes' })).status).toBe(201);
 });
 
+describe('a validator that is an object', () => {
+  // What it refuses is in the log: the last test looks for the secret there.
+  test.each(['User', 'Master', 'Fields', 'Roles', 'AllRoles', 'UserKeys'])(
+    'refuses, of %s',
+    async (className) => {
+      for (const by of className === 'User' ? [{}] : [caller, {}]) {
+        const { body } = await save(className, { body: `${SECRET} refused by a validator`, tag: SECRET }, by);
+        expect(body.code).toBe(142);
+        expect(body.error).toMatch(/^Validation failed|^Please login/);
+      }
+    },
+  );
+
+  test('sees the values that are saved, and lets the guard see them', async () => {
+    expect((await save('Fields', { body: envelope(), tag: 'fine' })).status).toBe(201);
+    expect((await save('Fields', { body: `${SECRET}!`, tag: 'fine' })).body.error).toMatch(/Encrypt it/);
+    expect((await save('User', { body: envelope() })).status).toBe(201);
+    expect((await save('Master', { body: envelope() }, { master: true })).status).toBe(201);
+  });
+});
+
+test("an app's own trigger sees the object as it is", async () => {
+  const row = await read('Hands', await save('Hands', { body: envelope(), tag: 'mine' }));
+  expect(row.tag).toBe('body,tag; mine');
+});
+
 test('a trigger given by the constructor of a subclass counts', async () => {
   expect(await read('Subclass', await save('Subclass', { body: envelope() }))).toMatchObject({
     tag: 'subclass',
@@ -154,6 +190,15 @@ test('the exported guard answers for any class of the policy', async () => {
   expect(await ask('Handler', { body: envelope() })).toBe('accepted');
   expect(await ask('Handler', { body: 'text' })).toBe('142');
   expect(await ask('Free', {})).toBe('Free is not a class of back4app.json.');
+});
+
+test('what an accepted save holds is in no log with default levels either', async () => {
+  const saved = await save('Handler', { body: envelope(), tag: 'a tag for the log' });
+  const { body } = await read('Handler', saved);
+  const logged = await server.logged();
+  expect(logged).toContain('beforeSave triggered for Handler');
+  for (const value of [body, 'a tag for the log', 'seen by the app'])
+    expect(logged.includes(value)).toBe(false);
 });
 
 test('of all plain text refused above, nothing is in the database or in a log with default levels', async () => {
