@@ -64,6 +64,16 @@ export class MessageEnvelope {
   }
 }
 
+/** VirgilFooterInfo. */
+interface FooterInfo {
+  /** Bytes of the plaintext with its padding. */
+  dataSize: number;
+  /** Whether the plaintext was signed before it was encrypted. */
+  signed: boolean;
+}
+
+const NO_FOOTER: FooterInfo = { dataSize: 0, signed: false };
+
 /** Where something stands among the bytes. */
 interface Span {
   start: number;
@@ -76,7 +86,7 @@ interface Span {
  * In all that follows, what `open` returns is named after the value that `close` returns to.
  *
  * @param bytes the decoded payload: header, then ciphertext
- * @param allowLegacyEncrypt whether the signature that the deprecated `encrypt()` leaves in the clear may be there
+ * @param allowLegacyEncrypt whether it may be unsigned, or signed in the clear as the deprecated `encrypt()` signs
  * @throws EnvelopeError
  */
 export function readMessageEnvelope(bytes: Uint8Array, allowLegacyEncrypt: boolean): MessageEnvelope {
@@ -86,10 +96,13 @@ export function readMessageEnvelope(bytes: Uint8Array, allowLegacyEncrypt: boole
   const keyIds = readContentInfo(der);
   if (der.has(CUSTOM_PARAMETERS)) readCustomParameters(der, allowLegacyEncrypt);
   if (der.has(CIPHER_KDF)) readCipherKdf(der);
-  const signedInside = der.has(FOOTER_INFO) && readFooterInfo(der);
+  const { dataSize, signed } = der.has(FOOTER_INFO) ? readFooterInfo(der) : NO_FOOTER;
   if (der.has(PADDING)) readPadding(der);
   der.close(payload);
-  return new MessageEnvelope(bytes, keyIds, signedInside, der.position);
+  if (!signed && !allowLegacyEncrypt) throw new EnvelopeError('not signed inside, which authEncrypt() does');
+  // AES-GCM ciphertext is as long as its plaintext, and the signature comes on top.
+  if (bytes.length - der.position < dataSize + GCM_TAG_BYTES) throw new EnvelopeError('ciphertext cut short');
+  return new MessageEnvelope(bytes, keyIds, signed, der.position);
 }
 
 /** ContentInfo of EnvelopedData, RFC 5652 sections 3 and 6.1: returns the recipients' key IDs. */
@@ -217,17 +230,16 @@ function readCipherKdf(der: DerReader): void {
   der.close(header);
 }
 
-/** VirgilFooterInfo: returns whether the plaintext was signed before it was encrypted. */
-function readFooterInfo(der: DerReader): boolean {
+function readFooterInfo(der: DerReader): FooterInfo {
   const header = der.open(FOOTER_INFO);
   const explicit = der.open(SEQUENCE);
   if (der.integer() !== 0) throw notAnEnvelope();
-  der.integer(); // dataSize, of the plaintext with its padding
+  const dataSize = der.integer();
   const signed = der.has(context(0));
   if (signed) readSignedDataInfo(der);
   der.close(explicit);
   der.close(header);
-  return signed;
+  return { dataSize, signed };
 }
 
 function readSignedDataInfo(der: DerReader): void {

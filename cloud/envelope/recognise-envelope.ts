@@ -1,6 +1,6 @@
 import { EnvelopeError, notAnEnvelope } from './envelope-error';
 import { type GroupMessage, readGroupMessage } from './group-message';
-import { GCM_TAG_BYTES, type MessageEnvelope, readMessageEnvelope } from './message-envelope';
+import { type MessageEnvelope, readMessageEnvelope } from './message-envelope';
 import { hasReadableText } from './readable-text';
 
 type Envelope = MessageEnvelope | GroupMessage;
@@ -16,7 +16,8 @@ const BASE64_START = /^(?:[A-Za-z0-9+/]{64}|[A-Za-z0-9+/]+={0,2}$)/;
  *
  * @param payload what a client wants to save: standard base64 (RFC 4648 section 4, padded) of a message envelope or of
  *   a group message, formats.md
- * @param options.allowLegacyEncrypt accept what the deprecated `encrypt()` makes, whose signature anyone can read
+ * @param options.allowLegacyEncrypt accept what is unsigned, and what the deprecated `encrypt()` makes, whose signature
+ *   anyone can read
  * @returns what the envelope's header tells anyone who holds it
  * @throws EnvelopeError whose message is the reason, such as `not base64`
  */
@@ -33,8 +34,6 @@ export function recogniseEnvelope(payload: string, options: { allowLegacyEncrypt
     ? readMessageEnvelope(bytes, options.allowLegacyEncrypt)
     : readGroupMessage(bytes);
   const { ciphertextOffset } = envelope;
-  if (bytes.length - ciphertextOffset < GCM_TAG_BYTES)
-    throw new EnvelopeError('no ciphertext behind the header');
   // The header too: its keys, salts and signatures are as random as ciphertext, and text could hide in their place.
   if (hasReadableText(bytes, ciphertextOffset, bytes.length) || hasReadableText(bytes, 0, ciphertextOffset)) {
     throw new EnvelopeError('readable text in disguise');

@@ -81,8 +81,8 @@ async function refusalAgainstBase64(size: number): Promise<Ratio> {
 }
 
 function memoryGrowth(crypto: VirgilCrypto): number {
-  const { publicKey } = crypto.generateKeys();
-  const payload = crypto.encrypt(Buffer.alloc(1000), publicKey).toString('base64');
+  const { publicKey, privateKey } = crypto.generateKeys();
+  const payload = crypto.signAndEncrypt(Buffer.alloc(1000), privateKey, publicKey, true).toString('base64');
   const appKey = generateKeyPairSync('ed25519').privateKey;
   const credentials = { appId: 'a'.repeat(32), appKeyId: 'b'.repeat(32), appKey };
   const work = (times: number) => {

@@ -3,11 +3,13 @@ import fc from 'fast-check';
 import { KeyPairType, type VirgilCrypto, type VirgilPublicKey } from 'virgil-crypto';
 import { EnvelopeError } from '../../../cloud/envelope/envelope-error';
 import { recogniseEnvelope } from '../../../cloud/envelope/recognise-envelope';
+import { at, type DerNode, putTogether, takeApart } from '../../support/der-tree';
 import { loadVirgilCrypto } from '../../support/virgil-crypto';
 
 fc.configureGlobal({ seed: 20_261_122 });
 
 const strict = { allowLegacyEncrypt: false };
+const legacy = { allowLegacyEncrypt: true };
 const base64 = (bytes: Uint8Array) => Buffer.from(bytes).toString('base64');
 const text = (length: number) =>
   'The quick brown fox jumps over it. '.repeat(Math.ceil(length / 35)).slice(0, length);
@@ -26,6 +28,12 @@ function refusal(payload: string, options = strict): string | undefined {
 let crypto: VirgilCrypto;
 let alice: ReturnType<VirgilCrypto['generateKeys']>;
 let bob: ReturnType<VirgilCrypto['generateKeys']>;
+
+/** The header of an envelope whose plaintext is empty: it demands no more ciphertext than a tag. */
+const emptyHeader = () => {
+  const bytes = Buffer.from(crypto.signAndEncrypt('', alice.privateKey, bob.publicKey));
+  return bytes.subarray(0, recogniseEnvelope(base64(bytes), strict).ciphertextOffset);
+};
 
 /** What E3Kit's `authEncrypt` makes: signed inside, padded. */
 const authEncrypt = (message: string, recipients: VirgilPublicKey[] = [alice.publicKey, bob.publicKey]) =>
@@ -51,11 +59,10 @@ describe('accepts what E3Kit makes', () => {
   // Making a longer RSA key takes many seconds, and its envelopes differ in length only.
   const keyTypes = Object.values(KeyPairType).filter((type) => !/^RSA_[348]/.test(type));
 
-  test.each(keyTypes)('key type %s, padded and not, signed and not', (type) => {
+  test.each(keyTypes)('key type %s, padded and not', (type) => {
     const { publicKey, privateKey } = crypto.generateKeys(type);
     const signer = type === KeyPairType.CURVE25519 ? alice.privateKey : privateKey; // X25519 cannot sign
     for (const padded of [true, false]) {
-      expect(refusal(base64(crypto.encrypt('hello', publicKey, padded)))).toBeUndefined();
       expect(refusal(base64(crypto.signAndEncrypt('hello', signer, publicKey, padded)))).toBeUndefined();
     }
   });
@@ -69,7 +76,8 @@ describe('accepts what E3Kit makes', () => {
   test('the 32-byte key IDs of old libraries', async () => {
     const { VirgilCrypto: Crypto } = await import('virgil-crypto');
     const old = new Crypto({ useSha256Identifiers: true });
-    const envelope = recogniseEnvelope(base64(old.encrypt('hello', old.generateKeys().publicKey)), strict);
+    const { publicKey, privateKey } = old.generateKeys();
+    const envelope = recogniseEnvelope(base64(old.signAndEncrypt('hello', privateKey, publicKey)), strict);
     expect(envelope.kind === 'message' && envelope.recipients.map(({ length }) => length)).toEqual([32]);
   });
 
@@ -84,7 +92,7 @@ describe('accepts what E3Kit makes', () => {
 
   test('an empty message', () => {
     expect(refusal(base64(authEncrypt('')))).toBeUndefined();
-    expect(refusal(base64(crypto.encrypt('', bob.publicKey)))).toBeUndefined();
+    expect(refusal(base64(crypto.signAndEncrypt('', alice.privateKey, bob.publicKey)))).toBeUndefined();
   });
 
   test('every envelope that virgil-crypto makes of a random message for random recipients', () => {
@@ -103,8 +111,23 @@ describe('accepts what E3Kit makes', () => {
   });
 });
 
+describe('an envelope that is not signed inside, which authDecrypt() cannot read', () => {
+  test.each([true, false])('is refused by a reason that names authEncrypt(); padded: %s', (padded) => {
+    const payload = base64(crypto.encrypt('hello', [alice.publicKey, bob.publicKey], padded));
+    expect(refusal(payload)).toBe('not signed inside, which authEncrypt() does');
+    expect(refusal(payload, legacy)).toBeUndefined();
+  });
+
+  test('is refused with footer information that names no signature, too', () => {
+    const { root, rest } = takeApart(authEncrypt('hello'));
+    (at(root, 3, 0).content as DerNode[]).pop();
+    const payload = base64(Buffer.concat([putTogether(root), rest]));
+    expect(refusal(payload)).toBe('not signed inside, which authEncrypt() does');
+    expect(refusal(payload, legacy)).toBeUndefined();
+  });
+});
+
 describe('the deprecated encrypt()', () => {
-  const legacy = { allowLegacyEncrypt: true };
   const encrypt = () => crypto.signThenEncrypt('hello', alice.privateKey, bob.publicKey);
 
   test('is refused by name', () => {
@@ -162,7 +185,7 @@ describe('refuses what is not ciphertext', () => {
   test('base64 that is not canonical: URL-safe, unpadded, broken into lines, with loose bits', () => {
     const payload = base64(Buffer.from(authEncrypt('x'.repeat(600))));
     const unpadded = ['x', 'xx', 'xxx']
-      .map((message) => base64(crypto.encrypt(message, bob.publicKey)))
+      .map((message) => base64(crypto.signAndEncrypt(message, alice.privateKey, bob.publicKey)))
       .find((candidate) => candidate.endsWith('=')) as string;
     for (const forged of [
       payload.replace(/\+/g, '-').replace(/\//g, '_'),
@@ -177,37 +200,46 @@ describe('refuses what is not ciphertext', () => {
     }
   });
 
-  test('an envelope cut off anywhere', () => {
+  test('an envelope cut off in its header', () => {
     const bytes = Buffer.from(authEncrypt('hello'));
     const { ciphertextOffset } = recogniseEnvelope(base64(bytes), strict);
-    for (let length = 0; length < ciphertextOffset + 16; length++) {
+    for (let length = 0; length < ciphertextOffset; length++) {
       expect(refusal(base64(bytes.subarray(0, length)))).toBeDefined();
     }
-    expect(refusal(base64(bytes.subarray(0, ciphertextOffset + 15)))).toBe('no ciphertext behind the header');
+  });
+
+  test('an envelope with less ciphertext than its plaintext needs', () => {
+    const bytes = Buffer.from(crypto.signAndEncrypt(text(1000), alice.privateKey, bob.publicKey));
+    const { ciphertextOffset } = recogniseEnvelope(base64(bytes), strict);
+    for (const ciphertextBytes of [0, 1, 15, 16, 20, 500, 1000, 1015]) {
+      const payload = base64(bytes.subarray(0, ciphertextOffset + ciphertextBytes));
+      expect(refusal(payload)).toBe('ciphertext cut short');
+      expect(refusal(payload, legacy)).toBe('ciphertext cut short');
+    }
+    const unsigned = Buffer.from(crypto.encrypt('', bob.publicKey)); // the tag alone, and no word of a size
+    expect(refusal(base64(unsigned), legacy)).toBeUndefined();
+    expect(refusal(base64(unsigned.subarray(0, -1)), legacy)).toBe('ciphertext cut short');
   });
 
   test('no recipients', () => {
-    const bytes = Buffer.from(crypto.encrypt('hello', bob.publicKey));
-    const recipients = bytes.indexOf(Buffer.from('020102', 'hex'), 20) + 3; // the SET behind CMS version 2
-    expect(bytes[recipients]).toBe(0x31);
-    expect(refusal(base64(withoutRecipients(bytes, recipients)))).toBe('no recipients');
+    const { root, rest } = takeApart(authEncrypt('hello'));
+    at(root, 1, 1, 0, 1).content = [];
+    expect(refusal(base64(Buffer.concat([putTogether(root), rest])))).toBe('no recipients');
   });
 
   test.each([16, 31, 32, 200, 5000])('an envelope header glued onto %i bytes of text', (length) => {
-    const bytes = Buffer.from(crypto.encrypt('hello', bob.publicKey));
-    const header = bytes.subarray(0, recogniseEnvelope(base64(bytes), strict).ciphertextOffset);
     for (const disguise of [
       Buffer.from(text(length)),
       Buffer.from(`${text(length - 2)}\r\n`),
       Buffer.from(text(length), 'utf16le'),
       Buffer.from(text(length), 'utf16le').swap16(),
     ]) {
-      expect(refusal(base64(Buffer.concat([header, disguise])))).toBe('readable text in disguise');
+      expect(refusal(base64(Buffer.concat([emptyHeader(), disguise])))).toBe('readable text in disguise');
     }
   });
 
   test('text hidden among random bytes, at any offset', () => {
-    const header = Buffer.from(crypto.encrypt('', bob.publicKey)).subarray(0, -16);
+    const header = emptyHeader();
     for (const hidden of [Buffer.from(text(32)), Buffer.from(text(16), 'utf16le')]) {
       for (let before = 0; before < 70; before++) {
         const disguise = [header, Buffer.alloc(before, 0xee), hidden, Buffer.alloc(40, 0xee)];
@@ -249,14 +281,16 @@ describe('refuses what is not ciphertext', () => {
   });
 
   test('a header with any bit of its structure flipped', () => {
-    const bytes = Buffer.from(crypto.encrypt('hello', bob.publicKey));
+    const bytes = Buffer.from(crypto.signAndEncrypt('hello', alice.privateKey, bob.publicKey));
     const { ciphertextOffset } = recogniseEnvelope(base64(bytes), strict);
     const keyId = bytes.indexOf(bob.publicKey.identifier);
     const encryptedKey = bytes.indexOf(Buffer.from('0481e2', 'hex')) + 3;
-    const nonce = ciphertextOffset - 12;
-    // Random bytes may be any bytes; so may the version be 0 to 3, a recipient's be 0 or 2, and Ed25519 be X25519.
+    const nonce = bytes.indexOf(Buffer.from('2e040c', 'hex')) + 3;
+    // Random bytes may be any bytes.
     const isFree = (i: number) =>
-      (i >= keyId && i < keyId + 8) || (i >= encryptedKey && i < encryptedKey + 226) || i >= nonce;
+      (i >= keyId && i < keyId + 8) ||
+      (i >= encryptedKey && i < encryptedKey + 226) ||
+      (i >= nonce && i < nonce + 12);
     const harmless: string[] = [];
     for (let i = 0; i < ciphertextOffset; i++) {
       if (isFree(i)) continue;
@@ -266,7 +300,13 @@ describe('refuses what is not ciphertext', () => {
         if (refusal(base64(flipped)) === undefined) harmless.push(`${i}:${bytes[i]}^${1 << bit}`);
       }
     }
-    expect(harmless).toEqual(['6:0^1', '6:0^2', `${keyId - 5}:2^2`]);
+    expect(harmless).toEqual([
+      ...['6:2^1', '6:2^2'], // the version: 0 to 3
+      `${keyId - 5}:2^2`, // a recipient's: 0 or 2
+      `${ciphertextOffset - 33}:30^2`, // the hash of the KDF
+      ...[1, 2, 4, 8, 16, 32, 64].map((bit) => `${ciphertextOffset - 23}:5^${bit}`), // the size: as much as there is
+      ...[`${ciphertextOffset - 3}:3^1`, `${ciphertextOffset - 3}:3^2`], // the hash of the signature
+    ]);
   });
 
   test('every text: nothing but its own error is thrown, and no text is taken for an envelope', () => {
@@ -299,8 +339,7 @@ describe('refuses what is not ciphertext', () => {
 });
 
 test('random ciphertext is never taken for text', () => {
-  const header = Buffer.from(crypto.encrypt('', bob.publicKey)).subarray(0, -16);
-  expect(refusal(base64(Buffer.concat([header, randomBytes(5_000_000)])))).toBeUndefined();
+  expect(refusal(base64(Buffer.concat([emptyHeader(), randomBytes(5_000_000)])))).toBeUndefined();
 });
 
 /** The same bytes in another spelling: the bits that padding leaves unused are not zero. */
@@ -309,28 +348,4 @@ function looseBits(payload: string): string {
   const spelling = `${payload.slice(0, last)}${String.fromCharCode(payload.charCodeAt(last) + 1)}${payload.slice(last + 1)}`;
   if (!Buffer.from(spelling, 'base64').equals(Buffer.from(payload, 'base64'))) throw new Error('other bytes');
   return spelling;
-}
-
-/** Empties the SET of recipients at `set` and shortens the lengths of all that contain it. */
-function withoutRecipients(bytes: Buffer, set: number): Buffer {
-  const { ciphertextOffset } = recogniseEnvelope(base64(bytes), strict);
-  const long = (bytes[set + 1] as number) > 0x7f ? (bytes[set + 1] as number) & 0x7f : 0;
-  const length = long ? bytes.readUIntBE(set + 2, long) : (bytes[set + 1] as number);
-  const encryptedContentInfo = bytes.subarray(set + 2 + long + length, ciphertextOffset);
-  const sequence = (tag: number, ...content: Uint8Array[]) => {
-    const joined = Buffer.concat(content);
-    return Buffer.concat([
-      Buffer.from(joined.length > 0x7f ? [tag, 0x81, joined.length] : [tag, joined.length]),
-      joined,
-    ]);
-  };
-  const version = Buffer.from('020102', 'hex');
-  const envelopedData = sequence(0x30, version, Buffer.from('3100', 'hex'), encryptedContentInfo);
-  const oid = Buffer.from('06092a864886f70d010703', 'hex');
-  const header = sequence(
-    0x30,
-    Buffer.from('020100', 'hex'),
-    sequence(0x30, oid, sequence(0xa0, envelopedData)),
-  );
-  return Buffer.concat([header, bytes.subarray(ciphertextOffset)]);
 }
