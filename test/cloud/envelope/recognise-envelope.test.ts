@@ -254,6 +254,15 @@ describe('refuses what is not ciphertext', () => {
     expect(refusal(base64(bytes))).toBe('readable text in disguise');
   });
 
+  test('text in another script, behind a header or in the place of an encrypted key', () => {
+    const russian = Buffer.from('Съешь же ещё этих мягких французских булок, да выпей чаю.');
+    const disguised = Buffer.concat([emptyHeader(), randomBytes(20), russian, randomBytes(30)]);
+    expect(refusal(base64(disguised))).toBe('readable text in disguise');
+    const bytes = Buffer.from(authEncrypt('hello'));
+    bytes.set(russian, bytes.indexOf(bob.publicKey.identifier) + 40);
+    expect(refusal(base64(bytes))).toBe('readable text in disguise');
+  });
+
   test('a group ticket in place of a group message, whole or beside one', () => {
     const group = crypto.generateGroupSession(groupId);
     const reason = 'a group ticket, which holds the key of the group';
