@@ -1,3 +1,4 @@
+import { resolveSrv } from 'node:dns/promises';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
@@ -22,6 +23,9 @@ const MONGODB_VERSION = '8.2.6';
 const REACHABLE_WITHIN_MS = 2000;
 // A batch with `transaction: true` deadlocks on PGlite, whose connections share one session. This ends the wait.
 const PGLITE_QUERY_TIMEOUT_MS = 15_000;
+
+const HOST_AND_PORT = /^(?:\[([^[\]]+)\]|([^:[\]]+))(?::(\d+))?$/;
+const ENCODE = 'In its user and password, characters such as "@", "/" and ":" must be percent-encoded.';
 
 /**
  * Opens the database of the local server (design.md, "Databases"): `DATABASE_URI` if it is set; else the kind that
@@ -66,16 +70,30 @@ function kindOf(value: string | undefined, source: string): Kind | undefined {
 
 /** Checks that something listens, since a driver would try for half a minute and then say little. */
 async function openServer(uri: string): Promise<Database> {
-  const match = /^(mongodb(?:\+srv)?|postgres(?:ql)?):\/\/(?:[^@/]*@)?([^/?,]+)/.exec(uri);
-  if (!match) throw new UserError('DATABASE_URI must start with mongodb:// or postgres://.');
-  const [, scheme = '', host = ''] = match;
-  if (scheme !== 'mongodb+srv') {
-    const [, name = '', port] = /^\[?(.*?)\]?(?::(\d+))?$/.exec(host) ?? [];
-    await reach(name, Number(port ?? (scheme === 'mongodb' ? 27017 : 5432))).catch((error: Error) => {
-      throw new UserError(`The server of DATABASE_URI cannot be reached at ${host}: ${error.message}.`);
-    });
-  }
-  return { uri, name: `DATABASE_URI (${host})`, close: async () => {} };
+  const [, scheme, authority = '', rest = ''] =
+    /^(mongodb(?:\+srv)?|postgres(?:ql)?):\/\/([^/?#]*)(.*)$/s.exec(uri) ?? [];
+  if (!scheme) throw new UserError('DATABASE_URI must start with mongodb:// or postgres://.');
+  const hosts = authority.slice(authority.lastIndexOf('@') + 1);
+  const servers = hosts.split(',').map((server) => HOST_AND_PORT.exec(server) ?? []);
+  if (!servers.every(([server]) => server)) throw new UserError(`DATABASE_URI names no server. ${ENCODE}`);
+  // An "@" further on may end a password that is not encoded: what looks like the hosts is then a part of it.
+  const isShown = !rest.includes('@');
+  const usual = scheme === 'mongodb' ? 27017 : 5432;
+  const reached = servers.map(([, ipv6, name = '', port]) =>
+    scheme === 'mongodb+srv'
+      ? resolveSrv(`_mongodb._tcp.${name}`)
+      : reach(ipv6 ?? name, Number(port ?? usual)),
+  );
+  await Promise.any<unknown>(reached).catch(({ errors: [{ code, message }] }: AggregateError) => {
+    // The message of a system error repeats the host.
+    const reason = code ?? message;
+    throw new UserError(
+      isShown
+        ? `The server of DATABASE_URI cannot be reached at ${hosts}: ${reason}.`
+        : `The server of DATABASE_URI cannot be reached: ${reason}. ${ENCODE}`,
+    );
+  });
+  return { uri, name: isShown ? `DATABASE_URI (${hosts})` : 'DATABASE_URI', close: async () => {} };
 }
 
 function reach(host: string, port: number): Promise<void> {

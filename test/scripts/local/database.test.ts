@@ -111,3 +111,52 @@ test('DATABASE_URI wins over all, once something listens there', async () => {
   expect(printed.trim()).toBe(`DATABASE_URI (${DATABASE_URI.slice(10, -6)}) ${DATABASE_URI}`);
   listening.close();
 });
+
+describe('of DATABASE_URI no part of a password is shown', () => {
+  // All hold "s3cr": raw or encoded, with what ends a host, a user or a URI around it.
+  test.each([
+    ['mongodb://user:s3cr@127.0.0.1:1/parse', '127.0.0.1:1'],
+    ['mongodb://user:%40s3cr%2F@127.0.0.1:1,127.0.0.1:2/parse', '127.0.0.1:1,127.0.0.1:2'],
+    ['postgres://user:p@s3cr@127.0.0.1:1/parse', '127.0.0.1:1'],
+    ['postgres://user:p,s3cr:@[::1]:1/parse?password=s3cr', '[::1]:1'],
+    ['postgres://user@127.0.0.1:1', '127.0.0.1:1'],
+  ])('in the error of %s', async (DATABASE_URI, hosts) => {
+    expect(await open({ DATABASE_URI })).toEqual({
+      code: 1,
+      printed: `The server of DATABASE_URI cannot be reached at ${hosts}: ECONNREFUSED.\n`,
+    });
+  });
+
+  test.each([
+    'postgres://user:p/s3cr@127.0.0.1:1/parse',
+    'postgres://user:1/s3cr@127.0.0.1:1/parse',
+    'postgres://user:p@s3cr/p@127.0.0.1:1/parse',
+    'postgres://user:p@1.s3cr:1?p@127.0.0.1:1/parse',
+    'postgres://127.0.0.1:1/parse?password=p@s3cr/',
+    'mongodb://user:p?s3cr@127.0.0.1:1/parse',
+    'mongodb://user:p#s3cr@127.0.0.1:1/parse',
+    'mongodb+srv://user:p@s3cr/p@cluster.invalid/parse',
+    'mongodb://user:s3cr@/parse',
+    'mongodb://user:s3cr',
+  ])('in the error of %s, which says what to do', async (DATABASE_URI) => {
+    const { code, printed } = await open({ DATABASE_URI });
+    expect(printed).not.toContain('s3cr');
+    expect(printed).toMatch(/^(The server of )?DATABASE_URI .+ must be percent-encoded\.\n$/);
+    expect(code).toBe(1);
+  });
+
+  test('in the table', async () => {
+    const listening = createServer();
+    await new Promise<void>((done) => listening.listen(0, '127.0.0.1', done));
+    const { port } = listening.address() as AddressInfo;
+    const nameOf = async (DATABASE_URI: string) => {
+      const { printed } = await open({ DATABASE_URI });
+      return printed.replace(DATABASE_URI, '').trim();
+    };
+    // A set whose first member is down is reached by the second.
+    const hosts = `127.0.0.1:1,127.0.0.1:${port}`;
+    expect(await nameOf(`mongodb://user:s3cr@${hosts}/parse`)).toBe(`DATABASE_URI (${hosts})`);
+    expect(await nameOf(`postgres://127.0.0.1:${port}/parse?password=p@s3cr`)).toBe('DATABASE_URI');
+    listening.close();
+  });
+});
