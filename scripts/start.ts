@@ -75,6 +75,7 @@ async function start(environment: NodeJS.ProcessEnv, folder: string, undo: (() =
       appId,
       masterKey,
       databaseURI: database.uri,
+      databaseOptions: database.options,
       cloud,
       logsFolder,
       classes: policy.classes,

@@ -23,6 +23,7 @@ async function main(): Promise<void> {
   });
   const parseServer = new ParseServer({
     databaseURI: database.uri,
+    databaseOptions: database.options,
     logsFolder: join(settings.folder, 'logs'),
     serverURL: `${url}/parse`,
     serverStartComplete: () => started(),

@@ -66,8 +66,13 @@ export async function startBareParseServer(options: BareParseServerOptions = {})
       ...options.parseOptions,
     },
   };
-  // Else Parse Server makes a folder for logs here before it sees its options.
-  const environment: NodeJS.ProcessEnv = { ...process.env, PARSE_SERVER_LOGS_FOLDER: join(folder, 'logs') };
+  const environment: NodeJS.ProcessEnv = {
+    ...process.env,
+    // The database's socket goes with the folder, since the process is killed.
+    TMPDIR: folder,
+    // Else Parse Server makes a folder for logs here before it sees its options.
+    PARSE_SERVER_LOGS_FOLDER: join(folder, 'logs'),
+  };
   // Parse Server takes an environment that says so for its own tests', and keeps quiet in it.
   delete environment.NODE_ENV;
   delete environment.TESTING;

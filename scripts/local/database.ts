@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto';
 import { resolveSrv } from 'node:dns/promises';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { PGLiteSocketServer } from '@electric-sql/pglite-socket';
@@ -11,6 +13,8 @@ import { UserError } from '../user-error';
 export interface Database {
   /** For Parse Server's `databaseURI`. */
   uri: string;
+  /** For its `databaseOptions`. */
+  options: object;
   /** In words, for the table that `npm start` prints. */
   name: string;
   close(): Promise<void>;
@@ -23,6 +27,10 @@ const MONGODB_VERSION = '8.2.6';
 const REACHABLE_WITHIN_MS = 2000;
 // A batch with `transaction: true` deadlocks on PGlite, whose connections share one session. This ends the wait.
 const PGLITE_QUERY_TIMEOUT_MS = 15_000;
+
+const POSTGRES_PORT = 5432;
+// The path of a socket may have 103 bytes on macOS, 107 on Linux; what is longer is cut without a word.
+const MAX_SOCKET_FOLDER = 103 - '/.s.PGSQL.5432'.length;
 
 const HOST_AND_PORT = /^(?:\[([^[\]]+)\]|([^:[\]]+))(?::(\d+))?$/;
 const ENCODE = 'In its user and password, characters such as "@", "/" and ":" must be percent-encoded.';
@@ -78,7 +86,7 @@ async function openServer(uri: string): Promise<Database> {
   if (!servers.every(([server]) => server)) throw new UserError(`DATABASE_URI names no server. ${ENCODE}`);
   // An "@" further on may end a password that is not encoded: what looks like the hosts is then a part of it.
   const isShown = !rest.includes('@');
-  const usual = scheme === 'mongodb' ? 27017 : 5432;
+  const usual = scheme === 'mongodb' ? 27017 : POSTGRES_PORT;
   const reached = servers.map(([, ipv6, name = '', port]) =>
     scheme === 'mongodb+srv'
       ? resolveSrv(`_mongodb._tcp.${name}`)
@@ -93,7 +101,12 @@ async function openServer(uri: string): Promise<Database> {
         : `The server of DATABASE_URI cannot be reached: ${reason}. ${ENCODE}`,
     );
   });
-  return { uri, name: isShown ? `DATABASE_URI (${hosts})` : 'DATABASE_URI', close: async () => {} };
+  return {
+    uri,
+    options: {},
+    name: isShown ? `DATABASE_URI (${hosts})` : 'DATABASE_URI',
+    close: async () => {},
+  };
 }
 
 function reach(host: string, port: number): Promise<void> {
@@ -142,6 +155,7 @@ async function openMongoDb(mongod: string, folder: string): Promise<Database> {
   });
   return {
     uri: server.getUri('parse'),
+    options: {},
     name: 'MongoDB',
     close: async () => {
       await server.stop({ doCleanup: false });
@@ -149,20 +163,49 @@ async function openMongoDb(mongod: string, folder: string): Promise<Database> {
   };
 }
 
+/**
+ * PGlite lets in whoever connects, as superuser. So it listens on a Unix socket in a folder that only its owner may enter;
+ * Windows, where there is none, has a port of 127.0.0.1 instead.
+ */
 async function openPGlite(folder: string): Promise<Database> {
-  const port = await freePort();
   const db = await PGlite.create(folder);
-  // By default it takes one connection; Parse Server's pool has ten.
-  const server = new PGLiteSocketServer({ db, port, maxConnections: 20 });
+  const socket = process.platform === 'win32' ? undefined : makeSocketFolder(folder);
+  const port = socket ? POSTGRES_PORT : await freePort();
+  const server = new PGLiteSocketServer({
+    db,
+    ...(socket ? { path: join(socket, `.s.PGSQL.${port}`) } : { port }),
+    // By default it takes one connection; Parse Server's pool has ten.
+    maxConnections: 20,
+  });
   await server.start();
   return {
+    // A URI cannot name a socket.
     uri: `postgres://postgres:postgres@127.0.0.1:${port}/postgres?query_timeout=${PGLITE_QUERY_TIMEOUT_MS}`,
+    options: socket ? { host: socket, port } : {},
     name: 'PGlite (PostgreSQL)',
     close: async () => {
       await server.stop();
       await db.close();
+      if (socket) rmSync(socket, { recursive: true });
     },
   };
+}
+
+/**
+ * Makes an empty folder for the socket of a database. The name comes from where the data is, so that the next start finds,
+ * and removes, what a killed process has left.
+ */
+function makeSocketFolder(data: string): string {
+  const name = `e2ee-${createHash('sha256').update(realpathSync(data)).digest('hex').slice(0, 16)}`;
+  const usual = join(tmpdir(), name);
+  const folder = Buffer.byteLength(usual) > MAX_SOCKET_FOLDER ? join('/tmp', name) : usual;
+  try {
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { mode: 0o700 }); // fails where somebody else has made it meanwhile
+  } catch (error) {
+    throw new UserError(`The socket of the database cannot be made: ${(error as Error).message}.`);
+  }
+  return folder;
 }
 
 /** A port that nothing listens on: PGLiteSocketServer does not tell which one it was given for port 0. */

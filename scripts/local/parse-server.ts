@@ -9,6 +9,7 @@ interface ParseServerSettings {
   appId: string;
   masterKey: string;
   databaseURI: string;
+  databaseOptions: object;
   /** The bundle. */
   cloud: string;
   /** Where Parse Server's own logs go. */
@@ -50,12 +51,13 @@ export async function startParseServer(
   url: string,
   settings: ParseServerSettings,
 ): Promise<() => Promise<void>> {
-  const { appId, masterKey, databaseURI, cloud, logsFolder, classes } = settings;
+  const { appId, masterKey, databaseURI, databaseOptions, cloud, logsFolder, classes } = settings;
   const options = {
     ...NEXT_DEFAULTS,
     appId,
     masterKey,
     databaseURI,
+    databaseOptions,
     cloud,
     logsFolder,
     serverURL: `${url}/parse`,

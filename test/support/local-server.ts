@@ -30,7 +30,15 @@ function spawnStart({ folder, args = [], environment = {} }: StartOptions): [Chi
     ['--import', pathToFileURL(require.resolve('tsx')).href, join(projectRoot, 'scripts/start.ts'), ...args],
     {
       cwd: folder,
-      env: { PATH: process.env.PATH, HOME: folder, PORT: '0', DATABASE: 'postgres', ...environment },
+      // What a killed server leaves goes with the folder.
+      env: {
+        PATH: process.env.PATH,
+        HOME: folder,
+        TMPDIR: folder,
+        PORT: '0',
+        DATABASE: 'postgres',
+        ...environment,
+      },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     },
   );

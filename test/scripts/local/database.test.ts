@@ -1,5 +1,14 @@
 import { execFile } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -18,11 +27,13 @@ interface Outcome {
   printed: string;
 }
 
-/** Opens and closes the database in a process of its own, and tells what it has printed. */
-function open(environment: Record<string, string>): Promise<Outcome> {
+/** Runs code in a process of its own, in which `open()` opens the database, and tells what it has printed. */
+function run(code: string, environment: Record<string, string>): Promise<Outcome> {
   const script = `
-    require('./scripts/local/database').openDatabase(${JSON.stringify(join(folder, '.local'))}, process.env, console.log)
-      .then(async (database) => { console.log(database.name, database.uri); await database.close(); process.exit(0); })
+    const { openDatabase } = require('./scripts/local/database');
+    const open = () => openDatabase(${JSON.stringify(join(folder, '.local'))}, process.env, console.log);
+    (async () => { ${code} })()
+      .then(() => process.exit(0))
       .catch((error) => { console.log(error.message); process.exit(1); });
   `;
   return new Promise((done) => {
@@ -30,12 +41,21 @@ function open(environment: Record<string, string>): Promise<Outcome> {
       process.execPath,
       ['--require', 'tsx/cjs', '-e', script],
       {
-        env: { PATH: '/nowhere', HOME: folder, MONGOMS_DOWNLOAD_DIR: join(folder, 'cache'), ...environment },
+        env: {
+          PATH: '/nowhere',
+          HOME: folder,
+          TMPDIR: folder,
+          MONGOMS_DOWNLOAD_DIR: join(folder, 'cache'),
+          ...environment,
+        },
       },
       (error, stdout, stderr) => done({ code: error ? 1 : 0, printed: stdout + stderr }),
     );
   });
 }
+
+const open = (environment: Record<string, string>) =>
+  run('const { name, uri, close } = await open(); console.log(name, uri); await close();', environment);
 
 const remembered = () => readFileSync(join(folder, '.local/database'), 'utf8');
 
@@ -158,5 +178,43 @@ describe('of DATABASE_URI no part of a password is shown', () => {
     expect(await nameOf(`mongodb://user:s3cr@${hosts}/parse`)).toBe(`DATABASE_URI (${hosts})`);
     expect(await nameOf(`postgres://127.0.0.1:${port}/parse?password=p@s3cr`)).toBe('DATABASE_URI');
     listening.close();
+  });
+});
+
+describe("PGlite's socket", () => {
+  const DATABASE = 'postgres';
+  const listen = `
+    const database = await open();
+    console.log(JSON.stringify({ ...database.options, servers: process.getActiveResourcesInfo() }));`;
+
+  test('is for its owner alone; one that a killed process has left is taken over, and removed in the end', async () => {
+    const killed = await run(`${listen} process.kill(process.pid, 'SIGKILL');`, { DATABASE });
+    const { host, port, servers } = JSON.parse(killed.printed);
+    expect(statSync(host).mode & 0o777).toBe(0o700);
+    expect(statSync(join(host, `.s.PGSQL.${port}`)).isSocket()).toBe(true);
+    expect(servers).not.toContain('TCPServerWrap');
+    const next = await run(`${listen} await database.close();`, { DATABASE });
+    expect(JSON.parse(next.printed).host).toBe(host);
+    expect(existsSync(host)).toBe(false);
+  });
+
+  test('is not at the end of a path that is too long for one', async () => {
+    const TMPDIR = join(folder, 'a'.repeat(100));
+    mkdirSync(TMPDIR);
+    const { printed } = await run(`${listen} await database.close();`, { DATABASE, TMPDIR });
+    expect(JSON.parse(printed).host).toMatch(/^\/tmp\/e2ee-\w+$/);
+  });
+
+  test('Windows has none: a port of 127.0.0.1', async () => {
+    const code = `
+      Object.defineProperty(process, 'platform', { value: 'win32' });
+      const { uri, options, close } = await open();
+      const { hostname, port } = new URL(uri);
+      require('node:net').connect(port, hostname).once('connect', async () => {
+        console.log(options);
+        process.exit();
+      });
+      await new Promise(() => {});`;
+    expect((await run(code, { DATABASE })).printed).toBe('{}\n');
   });
 });
