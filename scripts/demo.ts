@@ -1,6 +1,4 @@
-import { type ChildProcess, fork } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { styleText } from 'node:util';
 import { EThree } from '@virgilsecurity/e3kit-node';
@@ -8,34 +6,16 @@ import Parse from 'parse/node';
 import type { VirgilPublicKey } from 'virgil-crypto';
 import type { ICard } from 'virgil-sdk';
 import { recogniseEnvelope } from '../cloud/envelope/recognise-envelope';
+import { withTemporaryServer } from './local/temporary-server';
 import { runCommand, UserError } from './user-error';
 
 const PLAINTEXT = 'Hi Bob, the results are here: all clear.';
 
 // Two users exchange an encrypted message through a local server. Every line is what has just happened.
-runCommand(async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'e2ee-demo-'));
-  // With only these variables, the server is the same whatever the shell or a .env says, and looks for nothing to download.
-  const environment = { PATH: process.env.PATH, PORT: '0', DATABASE: 'postgres' };
-  const server = fork(join(__dirname, 'start.ts'), { cwd: folder, env: environment, silent: true });
-  const ended = new Promise<void>((done) => server.once('close', () => done()));
-  const cleanUp = async () => {
-    server.kill();
-    await ended;
-    rmSync(folder, { recursive: true, force: true });
-  };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => cleanUp().then(() => process.exit(1)));
-  }
-  try {
-    await demonstrate(folder, server);
-  } finally {
-    await cleanUp();
-  }
-});
+runCommand(() => withTemporaryServer(demonstrate));
 
-async function demonstrate(folder: string, server: ChildProcess): Promise<void> {
-  const url = await step('Start Parse Server, its database and the local Virgil Cloud', () => urlOf(server));
+async function demonstrate(folder: string, running: Promise<string>): Promise<void> {
+  const url = await step('Start Parse Server, its database and the local Virgil Cloud', () => running);
   const credentials = JSON.parse(readFileSync(join(folder, '.local/credentials.json'), 'utf8'));
   Parse.initialize('e2ee-local', undefined, credentials.PARSE_MASTER_KEY);
   Parse.serverURL = `${url}/parse`;
@@ -149,19 +129,6 @@ function inWords(body: string, names: Map<string, string>): string {
     `An envelope for ${recipients.join(' and ')}: ${ciphertextBytes} bytes of ciphertext, ` +
     `${envelope.signedInside ? 'signed inside' : 'not signed'}.`
   );
-}
-
-/** Resolves when the server is ready, to where it is. */
-function urlOf(server: ChildProcess): Promise<string> {
-  let said = '';
-  server.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    said += text;
-  });
-  server.stdout?.resume();
-  return new Promise((resolve, reject) => {
-    server.once('message', ({ url }: { url: string }) => resolve(url));
-    server.once('close', () => reject(new Error(said.trim() || 'the server has been killed.')));
-  });
 }
 
 /** Prints what is under way, a dot every half second, and how it ended. */

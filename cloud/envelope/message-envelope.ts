@@ -26,7 +26,7 @@ const SHA2: readonly Oid[] = [0x01, 0x02, 0x03, 0x04].map((hash) => [
   hash,
 ]);
 
-// The optional fields of the header, formats.md "Message envelope".
+// The optional fields of the header, docs/formats.md "Message envelope".
 const CUSTOM_PARAMETERS = context(0);
 const CIPHER_KDF = context(1);
 const FOOTER_INFO = context(2);
@@ -81,7 +81,7 @@ interface Span {
 }
 
 /**
- * Reads the DER header of an E3Kit message (formats.md, "Message envelope"; CMS EnvelopedData, RFC 5652 section 6).
+ * Reads the DER header of an E3Kit message (docs/formats.md, "Message envelope"; CMS EnvelopedData, RFC 5652 section 6).
  *
  * In all that follows, what `open` returns is named after the value that `close` returns to.
  *

@@ -5,7 +5,7 @@ import { hasReadableText } from './readable-text';
 
 type Envelope = MessageEnvelope | GroupMessage;
 
-// How the base64 of each kind begins: the tag octets of formats.md.
+// How the base64 of each kind begins: the tag octets of docs/formats.md.
 const MESSAGE_START = /^M[A-P]/; // SEQUENCE
 const GROUP_MESSAGE_START = 'CA'; // field 1, varint
 // Enough to tell text from base64: the first 64 characters, or all where there are fewer.
@@ -15,7 +15,7 @@ const BASE64_START = /^(?:[A-Za-z0-9+/]{64}|[A-Za-z0-9+/]+={0,2}$)/;
  * Tells E3Kit's ciphertext from everything else, by form alone: no key is needed and nothing is decrypted.
  *
  * @param payload what a client wants to save: standard base64 (RFC 4648 section 4, padded) of a message envelope or of
- *   a group message, formats.md
+ *   a group message, docs/formats.md
  * @param options.allowLegacyEncrypt accept what is unsigned, and what the deprecated `encrypt()` makes, whose signature
  *   anyone can read
  * @returns what the envelope's header tells anyone who holds it

@@ -1,6 +1,6 @@
 import { createHash, type KeyObject, sign } from 'node:crypto';
 
-// SEQUENCE { SEQUENCE { OID sha512, NULL }, OCTET STRING (64) }, formats.md "Virgil JWT".
+// SEQUENCE { SEQUENCE { OID sha512, NULL }, OCTET STRING (64) }, docs/formats.md "Virgil JWT".
 const SIGNATURE_PREFIX = Buffer.from('3051300d060960864801650304020305000440', 'hex');
 
 /**

@@ -4,7 +4,7 @@ import { encodeJwt } from './jwt';
 import { virgilSignature } from './virgil-signer';
 
 /**
- * Issues a Virgil JWT (formats.md, "Virgil JWT"): what `virgil-sdk`'s JwtGenerator makes of the same values, byte for byte.
+ * Issues a Virgil JWT (docs/formats.md, "Virgil JWT"): what `virgil-sdk`'s JwtGenerator makes of the same values, byte for byte.
  *
  * @param identity whom the token is for: the user's `objectId`
  * @param lifetime in milliseconds; the token's end is rounded down to the second

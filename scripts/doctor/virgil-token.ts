@@ -16,7 +16,7 @@ export interface ExpectedToken {
 }
 
 /**
- * Checks every header parameter and claim of a Virgil JWT (formats.md, "Virgil JWT") but the signature.
+ * Checks every header parameter and claim of a Virgil JWT (docs/formats.md, "Virgil JWT") but the signature.
  *
  * @returns what is wrong with it
  */

@@ -36,7 +36,7 @@ const HOST_AND_PORT = /^(?:\[([^[\]]+)\]|([^:[\]]+))(?::(\d+))?$/;
 const ENCODE = 'In its user and password, characters such as "@", "/" and ":" must be percent-encoded.';
 
 /**
- * Opens the database of the local server (design.md, "Databases"): `DATABASE_URI` if it is set; else the kind that
+ * Opens the database of the local server (docs/local-server.md): `DATABASE_URI` if it is set; else the kind that
  * `DATABASE` forces; else the kind that holds this folder's data; else MongoDB where a `mongod` is at hand or can be
  * downloaded, and PGlite where not.
  *

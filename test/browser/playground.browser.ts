@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import axe, { type AxeResults } from 'axe-core';
 import { type BrowserContext, chromium, type Locator, type Page } from 'playwright-core';
+import { chromiumOptions } from '../../scripts/local/chromium';
 import { type LocalServer, startLocalServer } from '../support/local-server';
-import { chromiumOptions } from './chromium';
 
 // The page as a visitor meets it: the real server, the real browser. The tests follow one another.
 

@@ -9,7 +9,7 @@ import { projectRoot } from '../../scripts/bundle';
 const temporary = mkdtempSync(join(tmpdir(), 'e2ee-demo-test-'));
 afterAll(() => rmSync(temporary, { recursive: true, force: true }));
 
-const demoFolders = () => readdirSync(temporary).filter((name) => name.startsWith('e2ee-demo-'));
+const demoFolders = () => readdirSync(temporary).filter((name) => name.startsWith('e2ee-temporary-'));
 
 /**
  * Runs `npm run demo` into a pipe, in a shell that has settings of its own.

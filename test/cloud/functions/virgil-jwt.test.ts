@@ -23,7 +23,7 @@ beforeAll(async () => {
 });
 afterAll(() => server?.stop());
 
-test("the token passes virgil-sdk's JwtVerifier with virgil-crypto's signer, and holds the claims of formats.md", async () => {
+test("the token passes virgil-sdk's JwtVerifier with virgil-crypto's signer, and holds the claims of docs/formats.md", async () => {
   const user = await rest.signUp();
   const before = Math.floor(now());
   const { status, body } = await rest.run('virgil-jwt', {}, user);

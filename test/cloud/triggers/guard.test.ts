@@ -638,7 +638,7 @@ describe('the ACL', () => {
   });
 });
 
-test('the first error in the order of design.md is given', async () => {
+test('the first error in the order of docs/errors.md is given', async () => {
   const all = {
     body: 'x'.repeat(30_000),
     preview: 1,

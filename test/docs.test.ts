@@ -1,0 +1,66 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
+  encoding: 'utf8',
+})
+  .split('\n')
+  .filter((file) => file && existsSync(file));
+const documents = files.filter((file) => file.endsWith('.md'));
+const sources = files.filter((file) => /^(cloud|scripts|test)\/.*\.tsx?$/.test(file));
+const read = (file: string) => readFileSync(file, 'utf8');
+const { scripts, files: published } = JSON.parse(read('package.json'));
+
+// What the build and the commands make.
+const MADE = /^(cloud\/(main|e2ee)\.js|path\/to\/.*|.*\/NAME\..*|\.local\/.*)$/;
+
+/** The anchors that GitHub gives a document's headings. */
+function anchorsOf(document: string): string[] {
+  return [...read(document).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}\- ]/gu, '')
+      .replaceAll(' ', '-'),
+  );
+}
+
+test.each(documents)('every link of %s leads somewhere', (document) => {
+  for (const [, target = ''] of read(document).matchAll(/\]\(([^)]+)\)/g)) {
+    if (/^https?:/.test(target)) continue;
+    const [path = '', anchor] = target.split('#');
+    const file = path === '' ? document : join(dirname(document), path);
+    expect([target, existsSync(file)]).toEqual([target, true]);
+    if (anchor !== undefined) expect(anchorsOf(file)).toContain(anchor);
+  }
+});
+
+test.each(documents)('every file and command that %s names is there', (document) => {
+  const text = read(document);
+  for (const [, name = ''] of text.matchAll(/\bnpm run ([a-z][\w:-]*)/g))
+    expect(scripts).toHaveProperty([name]);
+  for (const [, path = ''] of text.matchAll(
+    /(?<![\w/.-])((?:cloud|scripts|test|docs|path\/to|\.local)\/[\w./-]*[\w/])/g,
+  )) {
+    if (!MADE.test(path)) expect([path, existsSync(path)]).toEqual([path, true]);
+  }
+});
+
+test('no comment names a document that is not there', () => {
+  const cited = sources.flatMap((source) =>
+    [...read(source).matchAll(/(?:\/\/|\*) .*?([\w./-]+\.md)\b/g)].map(([, document = '']) => [
+      source,
+      document,
+    ]),
+  );
+  expect(cited.length).toBeGreaterThan(0);
+  expect(cited.filter(([, document = '']) => !existsSync(document))).toEqual([]);
+});
+
+test('the README is short', () => {
+  expect(read('README.md').split(/\s+/).length).toBeLessThanOrEqual(1500);
+});
+
+test('the documents are not published with the bundle', () => {
+  expect(published.join()).not.toContain('docs');
+});
