@@ -98,9 +98,8 @@ export class DerReader {
     this.position += 2;
     if (length > 0x7f) {
       const octets = length & 0x7f;
-      if (octets === 0 || octets > 3 || this.position + octets > this.end) throw notAnEnvelope();
       // The shortest form has no leading zero, and is not used below 128.
-      if (this.bytes[this.position] === 0) throw notAnEnvelope();
+      if (octets > 3 || this.bytes[this.position] === 0) throw notAnEnvelope();
       length = 0;
       for (let i = 0; i < octets; i++) length = (length << 8) | (this.bytes[this.position++] as number);
       if (length < 0x80) throw notAnEnvelope();

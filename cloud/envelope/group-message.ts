@@ -87,8 +87,8 @@ class ProtobufReader {
   private number(): number {
     let value = 0;
     for (let shift = 0; shift < 5; shift++) {
-      const octet = this.source[this.position++];
-      if (octet === undefined) throw notAnEnvelope();
+      // Beyond the last byte there is undefined, which ends no number.
+      const octet = this.source[this.position++] as number;
       value += (octet & 0x7f) * 128 ** shift;
       if (octet < 0x80) {
         if (octet === 0 && shift > 0) throw notAnEnvelope();

@@ -27,18 +27,17 @@ const NEXT_LEAST = new Uint8Array(256);
 const NEXT_MOST = new Uint8Array(256);
 
 // What a byte is, and what may stand behind it: one bit for each kind, none for a byte that no text holds.
-const SINGLE = 1;
-const FIRST = 2;
-const CONTINUATION = 4;
+const FIRST = 1;
+const CONTINUATION = 2;
 const KIND = new Uint8Array(256).fill(CONTINUATION, 0x80, 0xc0);
-const BEHIND = new Uint8Array(256).fill(SINGLE | FIRST | CONTINUATION, 0x80, 0xc0);
+const BEHIND = new Uint8Array(256).fill(FIRST | CONTINUATION, 0x80, 0xc0);
 
 for (const [least, most, following, nextLeast, nextMost] of UTF8_CHARACTERS) {
   FOLLOWING.fill(following, least, most + 1);
   NEXT_LEAST.fill(nextLeast, least, most + 1);
   NEXT_MOST.fill(nextMost, least, most + 1);
-  KIND.fill(following === 0 ? SINGLE : FIRST, least, most + 1);
-  BEHIND.fill(following === 0 ? SINGLE | FIRST : CONTINUATION, least, most + 1);
+  KIND.fill(FIRST, least, most + 1);
+  BEHIND.fill(following === 0 ? FIRST : CONTINUATION, least, most + 1);
 }
 
 // Of random windows this long, 2.5 in 10^16 are UTF-8 (the exact sum over the table above, cut characters included).
@@ -63,8 +62,8 @@ function hasAscii(bytes: Uint8Array, start: number, end: number): boolean {
   const run = Math.min(ASCII_RUN_BYTES, end - start);
   for (let last = start + run - 1; last < end; ) {
     let i = last;
-    while (i > last - run && ASCII[bytes[i] as number] === 1) i--;
-    if (i === last - run) return true;
+    while (ASCII[bytes[i] as number] === 1) i--;
+    if (last - i >= run) return true;
     last = i + run;
   }
   return false;
@@ -98,7 +97,7 @@ function isUtf8(bytes: Uint8Array, start: number, end: number): boolean {
   while (i < start + 3 && KIND[bytes[i] as number] === CONTINUATION) i++;
   while (i < end) {
     const first = bytes[i++] as number;
-    if (((KIND[first] as number) & (SINGLE | FIRST)) === 0) return false;
+    if (KIND[first] !== FIRST) return false;
     let least = NEXT_LEAST[first] as number;
     let most = NEXT_MOST[first] as number;
     for (const next = Math.min(i + (FOLLOWING[first] as number), end); i < next; i++) {

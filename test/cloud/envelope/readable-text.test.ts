@@ -28,7 +28,7 @@ const scripts = {
 
 /** So many bytes of a text, cut where they end, in the middle of a character too. */
 const cutOut = (text: string, length: number, skipped = 0) =>
-  Buffer.from(text.repeat(20)).subarray(skipped, skipped + length);
+  Buffer.from(text.repeat(length)).subarray(skipped, skipped + length);
 
 describe('UTF-8', () => {
   describe.each(Object.entries(scripts))('%s', (_script, text) => {
@@ -67,6 +67,13 @@ describe('UTF-8', () => {
     expect(hasReadableText(bytes, 80, 192)).toBe(true);
   });
 
+  test('does not count with text before the start', () => {
+    const bytes = cutOut('д', 112);
+    expect(hasReadableText(bytes, 64, 112)).toBe(true);
+    bytes.write('2dd0', 94, 'hex'); // a first byte with no second, just where a step ends
+    expect(hasReadableText(bytes, 64, 112)).toBe(false);
+  });
+
   test('is well-formed and printable as the Unicode standard has it', () => {
     const edges = [
       0x00, 0x1f, 0x20, 0x7e, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc2, 0xe0, 0xf0, 0xff,
@@ -91,7 +98,7 @@ describe('UTF-8', () => {
   test('begins with three bytes of a cut character at most', () => {
     const text = cutOut('д', 45);
     expect(isReadable(Buffer.alloc(3, 0xbf), text)).toBe(true);
-    expect(isReadable(Buffer.alloc(4, 0xbf), text.subarray(1))).toBe(false);
+    expect(isReadable(Buffer.alloc(4, 0xbf), text.subarray(0, 44))).toBe(false);
   });
 
   /** What a decoder makes of the bytes, but for a character that is cut at either end. */
