@@ -49,7 +49,7 @@ const UTF8_LEAST_BYTES = 32;
 /**
  * Whether there is text from start to end, which there is not in ciphertext: 32 consecutive bytes of printable ASCII, its
  * UTF-16 or UTF-32 (all bytes, where there are fewer), or 63 of printable UTF-8 in whatever script (all, where there are
- * 32 to 47).
+ * 32 to 62).
  */
 export function hasReadableText(bytes: Uint8Array, start: number, end: number): boolean {
   return hasAscii(bytes, start, end) || hasUtf8(bytes, start, end);
