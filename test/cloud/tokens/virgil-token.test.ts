@@ -64,5 +64,5 @@ test.each([
 });
 
 test.each(['', 'é', 'a b', 'a\n', '\u007f', 'victim\0'])('neither does %j', (identity) => {
-  expect(() => issue(identity)).toThrow(TypeError);
+  expect(() => issue(identity)).toThrow(new TypeError('An identity is printable ASCII.'));
 });
