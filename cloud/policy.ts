@@ -18,11 +18,18 @@ export interface NexmoPolicy {
   acl: Record<string, object>;
 }
 
+/** A type of Parse's that a plain field may have. */
+export type PlainType = 'String' | 'Number' | 'Boolean' | 'Date' | `Pointer<${string}>`;
+
 export interface ClassPolicy {
+  /** Refuse what is not as it must be, or only write it down. */
+  mode: 'enforce' | 'report';
   /** Fields that must hold an E3Kit envelope. */
   encrypted: string[];
   /** Fields that may hold a short plain value. A field in neither list is refused. */
   plain: string[];
+  /** What plain fields hold, by Parse's own names of types; one that is not here may hold any plain value. */
+  types: Record<string, PlainType>;
   /** The plain field that holds the identity of the user who wrote the row. */
   sender?: string;
   /** Limit of an encrypted field, in UTF-8 bytes of its base64 string. */

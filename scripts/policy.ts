@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import type { Policy } from '../cloud/policy';
+import type { PlainType, Policy } from '../cloud/policy';
 import { PARSE_FIELDS } from '../cloud/triggers/guard';
 import { UserError } from './user-error';
 
@@ -10,15 +10,38 @@ const fieldName = z
   .regex(/^[A-Za-z][A-Za-z0-9_]*$/, 'not a field name')
   .refine((name) => !PARSE_FIELDS.includes(name), 'Parse Server looks after it');
 
+const plainType = z
+  .string()
+  .regex(
+    /^(String|Number|Boolean|Date|Pointer<\w+>)$/,
+    'not a type of a plain field: String, Number, Boolean, Date or Pointer<Class>',
+  ) as unknown as z.ZodType<PlainType>;
+
+const plainNames = z.array(fieldName);
+const plainTypes = z.record(fieldName, plainType);
+/** Names alone, or names with their types. */
+const plainFields = z.unknown().transform((value, { issues }): Record<string, PlainType> | string[] => {
+  const { success, data, error } = (Array.isArray(value) ? plainNames : plainTypes).safeParse(value);
+  if (success) return data;
+  issues.push(...(error.issues as typeof issues));
+  return z.NEVER;
+});
+
 const classPolicy = z
   .strictObject({
+    mode: z.enum(['enforce', 'report']).default('enforce'),
     encrypted: z.array(fieldName),
-    plain: z.array(fieldName),
+    plain: plainFields,
     sender: fieldName.optional(),
     maxPayloadBytes: z.int().min(1).default(262_144),
     maxPlainBytes: z.int().min(1).default(256),
     allowLegacyEncrypt: z.boolean().default(false),
   })
+  .transform(({ plain, ...rest }) => ({
+    ...rest,
+    plain: Array.isArray(plain) ? plain : Object.keys(plain),
+    types: Array.isArray(plain) ? {} : plain,
+  }))
   .check(({ value, issues }) => {
     const fields = [...value.encrypted, ...value.plain];
     const twice = fields.find((field, i) => fields.indexOf(field) !== i);
@@ -31,6 +54,15 @@ const classPolicy = z
         input: value,
         path: ['sender'],
         message: 'must be one of the plain fields',
+      });
+    }
+    const senderType = value.sender === undefined ? undefined : value.types[value.sender];
+    if (senderType !== undefined && senderType !== 'String' && senderType !== 'Pointer<_User>') {
+      issues.push({
+        code: 'custom',
+        input: value,
+        path: ['sender'],
+        message: 'must be of type String or Pointer<_User>',
       });
     }
   });

@@ -1,6 +1,6 @@
 import { EnvelopeError } from '../envelope/envelope-error';
 import { recogniseEnvelope } from '../envelope/recognise-envelope';
-import type { ClassPolicy } from '../policy';
+import type { ClassPolicy, PlainType } from '../policy';
 import { invalidSession, isIdentifier } from '../session';
 
 /** The request of a `beforeSave` trigger, as far as Parse Server 5 to 9 agree on it. */
@@ -9,6 +9,7 @@ export interface SaveRequest {
   original?: Parse.Object;
   user?: Parse.User;
   master: boolean;
+  log?: { warn(message: string): void };
 }
 
 /** A save, and what its class demands. */
@@ -28,7 +29,8 @@ const MAX_GRANTEES = 1000;
 // The years that every database takes. One that does not fails, and Parse Server logs the whole statement.
 const FIRST_TIME = Date.parse('0001-01-01T00:00:00.000Z');
 const LAST_TIME = Date.parse('9999-12-31T23:59:59.999Z');
-const MAX_NAME_IN_ERROR = 64;
+// What is no name, or a long one, may be a text, and what we say of it is logged.
+const FIELD_NAME = /^[A-Za-z]\w{0,63}$/;
 
 /** Fields that every class has, and that Parse Server looks after. */
 export const PARSE_FIELDS = ['objectId', 'createdAt', 'updatedAt', 'ACL'];
@@ -42,20 +44,48 @@ export const PARSE_FIELDS = ['objectId', 'createdAt', 'updatedAt', 'ACL'];
  *   over the limit; 142 a field missing or not what it must be; 119 a sender or an ACL that may not be
  */
 export function checkSave(request: SaveRequest, policy: ClassPolicy): void {
-  const { object, original, user, master } = request;
-  if (policy.sender && !user && !master) throw invalidSession();
-  const values = object.attributes;
-  const save = { object, original, user, master, policy, values, written: object.dirtyKeys() };
+  const save = saveOf(request, policy);
+  const fault = faultOf(save);
+  if (fault) throw new Parse.Error(...fault);
+  if (lacksAcl(save)) save.object.setACL(ownerOnly(save));
+}
+
+/**
+ * Writes into the log, in one line of level `warn`, why `checkSave` would refuse a save or whom it would shut out; changes
+ * and refuses nothing.
+ */
+export function reportSave(request: SaveRequest, policy: ClassPolicy): void {
+  const save = saveOf(request, policy);
   const fault =
+    faultOf(save) ??
+    (lacksAcl(save) && [
+      Parse.Error.OPERATION_FORBIDDEN,
+      'No ACL: it would be readable by its sender alone.',
+    ]);
+  if (fault) request.log?.warn(`e2ee report: ${save.object.className}: ${fault.join(' ')}`);
+}
+
+function saveOf({ object, original, user, master }: SaveRequest, policy: ClassPolicy): Save {
+  return { object, original, user, master, policy, values: object.attributes, written: object.dirtyKeys() };
+}
+
+function faultOf(save: Save): Fault | undefined {
+  return (
+    nobody(save) ??
     wrongId(save) ??
     unknownField(save) ??
     tooLarge(save) ??
     notCiphertext(save) ??
     notPlain(save) ??
     wrongSender(save) ??
-    openAcl(save);
-  if (fault) throw new Parse.Error(...fault);
-  if (!original && !object.getACL()) object.setACL(ownerOnly(save));
+    openAcl(save)
+  );
+}
+
+function nobody({ user, master, policy }: Save): Fault | undefined {
+  if (!policy.sender || user || master) return;
+  const { code, message } = invalidSession();
+  return [code, message];
 }
 
 /** The SDK takes a written `id` for the object's own ID: text could hide there, and it is not the row that is saved. */
@@ -68,9 +98,10 @@ function unknownField({ object, policy, written }: Save): Fault | undefined {
   const known = [...PARSE_FIELDS, ...policy.encrypted, ...policy.plain];
   const field = written.find((key) => !known.includes(key));
   if (field === undefined) return;
+  const name = FIELD_NAME.test(field) ? `${object.className}.${field}` : `A field of ${object.className}`;
   return [
     Parse.Error.VALIDATION_ERROR,
-    `${object.className}.${field.slice(0, MAX_NAME_IN_ERROR)} is not in the policy: name it in back4app.json, or leave it out.`,
+    `${name} is not in the policy: name it in back4app.json, or leave it out.`,
   ];
 }
 
@@ -111,15 +142,17 @@ export function whyNotEnvelope(value: unknown, policy: ClassPolicy): string | un
 }
 
 function notPlain({ object, policy, values, written }: Save): Fault | undefined {
-  const field = policy.plain.find(
-    (key) => written.includes(key) && !isPlain(values[key], object.op(key), policy),
-  );
-  if (field === undefined) return;
-  return [
-    Parse.Error.VALIDATION_ERROR,
-    `${object.className}.${field} may hold a string of at most ${policy.maxPlainBytes} bytes, a number, a boolean, ` +
-      'a Date or a Pointer.',
-  ];
+  for (const field of policy.plain) {
+    if (!written.includes(field)) continue;
+    const type = policy.types[field];
+    if (isPlain(values[field], object.op(field), policy) && isOfType(values[field], type)) continue;
+    const size = `of at most ${policy.maxPlainBytes} bytes`;
+    const allowed =
+      type === undefined
+        ? `may hold a string ${size}, a number, a boolean, a Date or a Pointer`
+        : `must be a ${type}${type === 'String' ? ` ${size}` : ''}`;
+    return [Parse.Error.VALIDATION_ERROR, `${object.className}.${field} ${allowed}.`];
+  }
 }
 
 function isPlain(value: unknown, op: ReturnType<Parse.Object['op']>, policy: ClassPolicy): boolean {
@@ -135,19 +168,26 @@ function isPlain(value: unknown, op: ReturnType<Parse.Object['op']>, policy: Cla
   return typeof value === 'number' ? Number.isFinite(value) : typeof value === 'boolean';
 }
 
+/** Whether a plain value is of the type that the policy gives its field. What is taken away is of every type. */
+function isOfType(value: unknown, type: PlainType | undefined): boolean {
+  if (type === undefined || value === undefined || value === null) return true;
+  if (value instanceof Parse.Object) return type === `Pointer<${value.className}>`;
+  if (value instanceof Date) return type === 'Date';
+  return type.toLowerCase() === typeof value;
+}
+
 function wrongSender({ object, original, user, master, policy, values, written }: Save): Fault | undefined {
   if (!policy.sender) return;
   const name = `${object.className}.${policy.sender}`;
-  const sender = values[policy.sender];
+  const sender = identityIn(values[policy.sender], policy);
   if (!original) {
-    // "*" and "role:…" are nobody's objectId, and an ACL made of one would let the public in.
-    if (isIdentifier(sender) && (master || sender === user?.id)) return;
+    if (sender !== undefined && (master || sender === user?.id)) return;
     return [
       Parse.Error.OPERATION_FORBIDDEN,
-      `${name} must be the objectId of the user who saves the object.`,
+      `${name} must be ${hasPointerSender(policy) ? 'a Pointer to' : 'the objectId of'} the user who saves the object.`,
     ];
   }
-  const stored: unknown = original.get(policy.sender);
+  const stored = identityIn(original.get(policy.sender), policy);
   // A sender that `protectedFields` hides from the caller is undefined here, and so nobody.
   if (written.includes(policy.sender) && (stored === undefined || sender !== stored)) {
     return [Parse.Error.OPERATION_FORBIDDEN, `${name} cannot change once it is saved.`];
@@ -159,6 +199,20 @@ function wrongSender({ object, original, user, master, policy, values, written }
       `Only its sender may change what is encrypted in ${object.className}.`,
     ];
   }
+}
+
+/**
+ * The identity that a sender field holds, as a string or as a Pointer to a user; undefined where it holds none: "*" and
+ * "role:…" are nobody's objectId, and an ACL made of one would let the public in.
+ */
+function identityIn(value: unknown, policy: ClassPolicy): string | undefined {
+  const isUser = value instanceof Parse.Object && value.className === '_User';
+  const id = hasPointerSender(policy) ? isUser && value.id : value;
+  return isIdentifier(id) ? id : undefined;
+}
+
+function hasPointerSender({ sender, types }: ClassPolicy): boolean {
+  return sender !== undefined && types[sender] === 'Pointer<_User>';
 }
 
 function openAcl({ object, original, written }: Save): Fault | undefined {
@@ -174,8 +228,12 @@ function openAcl({ object, original, written }: Save): Fault | undefined {
   ];
 }
 
-function ownerOnly({ object, user, policy }: Save): Parse.ACL {
-  const owner: string | undefined = policy.sender ? object.get(policy.sender) : user?.id;
+function lacksAcl({ object, original }: Save): boolean {
+  return !original && !object.getACL();
+}
+
+function ownerOnly({ values, user, policy }: Save): Parse.ACL {
+  const owner = policy.sender ? identityIn(values[policy.sender], policy) : user?.id;
   const acl = new Parse.ACL();
   if (owner !== undefined) {
     acl.setReadAccess(owner, true);

@@ -1,14 +1,3 @@
-type Trigger = [
-  type: string,
-  auth: unknown,
-  object?: Parse.Object,
-  original?: Parse.Object,
-  ...rest: unknown[],
-];
-interface ParseServerTriggers {
-  maybeRunTrigger(...trigger: Trigger): Promise<unknown>;
-}
-
 /**
  * Parse Server logs the whole object of a trigger, success or failure, the stored row included: as `toJSON()` gives it
  * (Input) and as `_getSaveJSON()` does (Result). Of this one it will log the class and the stored row's ID: an object's
@@ -47,30 +36,4 @@ export function canBeEncoded(object: Parse.Object): boolean {
 /** The class's own, behind those that `hideFromLog` sets. */
 function methodsOf(object: Parse.Object): Record<'toJSON' | '_getSaveJSON', (...how: unknown[]) => object> {
   return Object.getPrototypeOf(object);
-}
-
-/**
- * Hides the objects of these classes before Parse Server checks a validator that is an object
- * (`{ requireUser: true }`): it does that before any code of ours runs, and logs what it refuses. There is no public way
- * to be earlier, so this goes in front of its `maybeRunTrigger`, which has been there and has had these parameters from
- * version 5.6 to 9.10.
- *
- * @returns false where Parse Server has no such function
- */
-export function hideBeforeValidators(isGuarded: (className: string) => boolean): boolean {
-  const modules = Object.keys(require.cache).filter((file) =>
-    /[\\/]parse-server[\\/]lib[\\/]triggers\.js$/.test(file),
-  );
-  const found = modules
-    .map((file) => require.cache[file]?.exports as Partial<ParseServerTriggers>)
-    .filter((triggers): triggers is ParseServerTriggers => typeof triggers.maybeRunTrigger === 'function');
-  for (const triggers of found) {
-    const { maybeRunTrigger } = triggers;
-    triggers.maybeRunTrigger = (...trigger) => {
-      const [type, , object, original] = trigger;
-      if (type === 'beforeSave' && object && isGuarded(object.className)) hideFromLog(object, original);
-      return maybeRunTrigger(...trigger);
-    };
-  }
-  return found.length > 0;
 }

@@ -1,6 +1,7 @@
 import type { Policy } from '../policy';
-import { checkSave, type SaveRequest } from './guard';
-import { canBeEncoded, hideBeforeValidators, hideFromLog } from './hide-from-log';
+import { checkSave, reportSave, type SaveRequest } from './guard';
+import { canBeEncoded, hideFromLog } from './hide-from-log';
+import { beforeEachSave, parseServerTriggers } from './parse-server-triggers';
 import { checkUserId } from './user-id';
 
 type BeforeSave = typeof Parse.Cloud.beforeSave;
@@ -12,39 +13,61 @@ type Check = (request: SaveRequest) => void;
 /**
  * Registers the guard of each class of the policy, and of users' IDs where the policy wants it. Parse keeps one
  * `beforeSave` a class and lets a second definition replace the first; so `Parse.Cloud.beforeSave` is wrapped: for a
- * guarded class the app's own trigger runs first, and the guard after it, on what it leaves.
+ * guarded class the app's own trigger runs first, and the guard after it, on what it leaves. One that was defined before is
+ * kept as well.
  *
  * @returns the guard itself, for an app that saves from code of its own and wants to ask first: rejects with the
  *   Parse.Error of `checkSave`
  */
 export function registerGuards({ virgil, classes }: Policy): (request: SaveRequest) => Promise<void> {
   const guards = new Map<string, Check>(
-    Object.entries(classes).map(([className, policy]) => [
-      className,
-      (request) => checkSave(request, policy),
-    ]),
+    Object.entries(classes).map(([className, policy]) => {
+      const check = policy.mode === 'report' ? reportSave : checkSave;
+      return [className, (request) => check(request, policy)];
+    }),
   );
   const checks = new Map(guards);
   if (virgil.guardUserIds) checks.set('_User', checkUserId);
 
-  const isHidden = hideBeforeValidators((className) => checks.has(className));
   const beforeSave = Parse.Cloud.beforeSave;
-  for (const [className, check] of checks)
-    beforeSave(
-      className,
-      thenCheck(() => {}, undefined, check),
+  const register = (className: string, check: Check, handler: Handler, validator: Validator) =>
+    beforeSave(className, thenCheck(handler, validator, check), hiding(validator));
+  const triggers = parseServerTriggers();
+  if (triggers) {
+    beforeEachSave(triggers, (object, original) => {
+      if (checks.has(object.className)) hideFromLog(object, original);
+    });
+  } else {
+    console.warn(
+      'This Parse Server does not show its triggers. A beforeSave of a guarded class that is defined above this file is ' +
+        'replaced, and what a validator that is an object refuses is logged whole: use functions.',
     );
+  }
+
+  // Those whose trigger is the guard alone, until the app defines its own: Parse Server would warn of two.
+  const unclaimed = new Set<string>();
+  for (const [className, check] of checks) {
+    const above = triggers?.getTrigger(className, 'beforeSave', Parse.applicationId);
+    if (above) {
+      console.warn(
+        `beforeSave of ${className} is defined above require('./e2ee'). It runs, before the guard; but put the require ` +
+          'first: a Parse Server that hides its triggers would lose it.',
+      );
+      const validator = triggers?.getValidator(`beforeSave.${className}`, Parse.applicationId);
+      triggers?.removeTrigger('beforeSave', className, Parse.applicationId);
+      register(className, check, above, validator);
+    } else {
+      register(className, check, () => {}, undefined);
+      unclaimed.add(className);
+    }
+  }
+
   Parse.Cloud.beforeSave = ((parseClass: ParseClass, handler: Handler, validator: Validator) => {
     const className = classNameOf(parseClass);
     const check = checks.get(className);
     if (!check) return beforeSave(parseClass as string, handler, validator);
-    if (typeof validator === 'object' && !isHidden) {
-      console.warn(
-        `The validator of beforeSave ${className} is an object, and this Parse Server logs whole what it refuses: ` +
-          'use a function.',
-      );
-    }
-    beforeSave(parseClass as string, thenCheck(handler, validator, check), hiding(validator));
+    if (unclaimed.delete(className)) triggers?.removeTrigger('beforeSave', className, Parse.applicationId);
+    register(className, check, handler, validator);
   }) as BeforeSave;
 
   return async (request) => {
@@ -58,14 +81,14 @@ export function registerGuards({ virgil, classes }: Policy): (request: SaveReque
 function thenCheck(handler: Handler, validator: Validator, check: Check): Handler {
   return async (request) => {
     // Read before the app's trigger can write to them.
-    const { object, original, user, master } = request;
+    const { object, original, user, master, log } = request;
     hideFromLog(object, original);
     requireStorable(object);
     if (!(master && skipsMasterKey(validator))) await handler(request);
     const left = request.object;
     hideFromLog(left, original);
     requireStorable(left);
-    check({ object: left, original, user, master });
+    check({ object: left, original, user, master, log });
   };
 }
 

@@ -20,19 +20,33 @@ test("the project's own is valid", () => {
 });
 
 test('defaults are filled in', () => {
+  expect(read({ virgil, classes: { Message: classPolicy } })).toMatchObject({
+    virgil: { guardUserIds: false },
+  });
   expect(read({ virgil, classes: { Message: classPolicy } }).classes.Message).toEqual({
     ...classPolicy,
+    mode: 'enforce',
+    types: {},
     maxPayloadBytes: 262_144,
     maxPlainBytes: 256,
     allowLegacyEncrypt: false,
   });
 });
 
+test('plain fields may have types, of which a sender has one of two', () => {
+  const plain = { from: 'Pointer<_User>', sentAt: 'Date', room: 'String', order: 'Number', seen: 'Boolean' };
+  const { Message } = read({
+    virgil,
+    classes: { Message: { encrypted: ['body'], plain, sender: 'from' } },
+  }).classes;
+  expect(Message).toMatchObject({ plain: Object.keys(plain), types: plain, sender: 'from' });
+});
+
 test('without `nexmo`, its tokens live for 15 minutes and open what a chat needs, as in the project’s own', () => {
   expect(read({ virgil, classes: {} }).nexmo).toEqual(readPolicy('back4app.json').nexmo);
 });
 
-test.each([
+test.each<[path: string, policy: unknown]>([
   ['virgil.tokenTtlSeconds', { virgil: { tokenTtlSeconds: 59 }, classes: {} }],
   ['virgil.tokenTtlSeconds', { virgil: { tokenTtlSeconds: 86_401 }, classes: {} }],
   ['virgil.tokenTtlSeconds', { virgil: { tokenTtlSeconds: '1200' }, classes: {} }],
@@ -54,6 +68,24 @@ test.each([
   ['classes.Message.encrypted.0', { virgil, classes: { Message: { ...classPolicy, encrypted: ['bo dy'] } } }],
   ['classes.Message.plain.0', { virgil, classes: { Message: { ...classPolicy, plain: ['ACL'] } } }],
   ['classes.Message.sender', { virgil, classes: { Message: { ...classPolicy, sender: 'author' } } }],
+  ...['Array', 'File', 'Pointer', 'Pointer<_User', 'date', 5].map(
+    (type) =>
+      [
+        'classes.Message.plain.senderId: ',
+        { virgil, classes: { Message: { ...classPolicy, plain: { senderId: type } } } },
+      ] as [string, unknown],
+  ),
+  ['classes.Message.plain', { virgil, classes: { Message: { ...classPolicy, plain: { ACL: 'String' } } } }],
+  ['classes.Message.plain', { virgil, classes: { Message: { ...classPolicy, plain: 'senderId' } } }],
+  ...['Date', 'Pointer<Author>'].map(
+    (type) =>
+      [
+        'classes.Message.sender: must be of type String or Pointer<_User>',
+        { virgil, classes: { Message: { ...classPolicy, plain: { senderId: type } } } },
+      ] as [string, unknown],
+  ),
+  ['classes.Message.mode', { virgil, classes: { Message: { ...classPolicy, mode: 'off' } } }],
+  ['virgil.guardUserIds', { virgil: { ...virgil, guardUserIds: 'yes' }, classes: {} }],
   [
     'names the field body twice',
     { virgil, classes: { Message: { ...classPolicy, plain: ['senderId', 'body'] } } },

@@ -1,0 +1,41 @@
+type BeforeSave = Parameters<typeof Parse.Cloud.beforeSave>;
+type Run = [type: string, auth: unknown, object?: Parse.Object, original?: Parse.Object, ...rest: unknown[]];
+
+/** Parse Server's register of triggers, as far as we need it. */
+interface ParseServerTriggers {
+  getTrigger(className: string, type: string, appId: string | undefined): BeforeSave[1] | undefined;
+  getValidator(name: string, appId: string | undefined): BeforeSave[2];
+  removeTrigger(type: string, className: string, appId: string | undefined): void;
+  maybeRunTrigger(...run: Run): Promise<unknown>;
+}
+
+/**
+ * Finds `lib/triggers.js` of the Parse Server that has loaded us. There is no public way to see what triggers there are, nor
+ * to be earlier than a validator that is an object; the four functions have been there, with these parameters, from version
+ * 5.6 to 9.10.
+ *
+ * @returns undefined where there is none, or another one
+ */
+export function parseServerTriggers(): ParseServerTriggers | undefined {
+  const file = Object.keys(require.cache).find((name) =>
+    /[\\/]parse-server[\\/]lib[\\/]triggers\.js$/.test(name),
+  );
+  const triggers: Partial<ParseServerTriggers> = (file && require.cache[file]?.exports) || {};
+  const names = ['getTrigger', 'getValidator', 'removeTrigger', 'maybeRunTrigger'] as const;
+  return names.every((name) => typeof triggers[name] === 'function')
+    ? (triggers as ParseServerTriggers)
+    : undefined;
+}
+
+/** Calls `act` before each `beforeSave`, its validator included: with the object, and the stored one where there is one. */
+export function beforeEachSave(
+  triggers: ParseServerTriggers,
+  act: (object: Parse.Object, original: Parse.Object | undefined) => void,
+): void {
+  const { maybeRunTrigger } = triggers;
+  triggers.maybeRunTrigger = (...run) => {
+    const [type, , object, original] = run;
+    if (type === 'beforeSave' && object) act(object, original);
+    return maybeRunTrigger(...run);
+  };
+}
