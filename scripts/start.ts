@@ -68,6 +68,8 @@ async function start(environment: NodeJS.ProcessEnv, folder: string, undo: (() =
   const logsFolder = join(folder, 'logs');
   // Read when the module is loaded; without it Parse Server makes a folder `logs` here before it sees its options.
   environment.PARSE_SERVER_LOGS_FOLDER = logsFolder;
+  // It takes the host and the user of a PostgreSQL from databaseOptions, and calls them invalid keys: in its log, not here.
+  require('parse-server/lib/defaults').default.silent = true;
   const masterKey = environment.PARSE_MASTER_KEY as string;
   const { startParseServer } = await import('./local/parse-server');
   undo.push(
@@ -79,6 +81,9 @@ async function start(environment: NodeJS.ProcessEnv, folder: string, undo: (() =
       cloud,
       logsFolder,
       classes: policy.classes,
+    }).catch((error: Error) => {
+      if (!environment.DATABASE_URI) throw error;
+      throw new UserError(`Parse Server cannot start on ${database.name}: ${error.message}`);
     }),
   );
   if (typeof virgilCloud !== 'string') {

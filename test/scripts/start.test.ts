@@ -40,6 +40,7 @@ describe('npm start', () => {
   afterAll(() => server?.kill());
 
   test('prints what runs where, and a curl that works as it stands', async () => {
+    expect(server.printed().trimStart()).toMatch(/^See it work/);
     for (const path of ['/parse', '/graphql', '/virgil', '/health'])
       expect(server.printed()).toContain(server.url + path);
     const [, username, password, url] =

@@ -7,7 +7,7 @@ export interface LocalServer {
   /** `http://127.0.0.1:port` */
   url: string;
   printed(): string;
-  /** Ctrl-C. Resolves to the exit code. */
+  /** Ctrl-C, which goes to its children too. Resolves to the exit code. */
   interrupt(): Promise<number | null>;
   kill(): Promise<unknown>;
 }
@@ -40,6 +40,7 @@ function spawnStart({ folder, args = [], environment = {} }: StartOptions): [Chi
         ...environment,
       },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      detached: true, // a group of its own, as on a terminal
     },
   );
   let printed = '';
@@ -61,11 +62,18 @@ export async function startLocalServer(options: StartOptions): Promise<LocalServ
     child.once('message', (message) => done(message as { url: string }));
     ended.then((code) => fail(new Error(`npm start ended with ${code}:\n${printed()}`)));
   });
-  const end = (signal: NodeJS.Signals) => {
-    child.kill(signal);
-    return ended;
+  return {
+    url,
+    printed,
+    interrupt: () => {
+      process.kill(-(child.pid as number), 'SIGINT');
+      return ended;
+    },
+    kill: () => {
+      child.kill('SIGKILL');
+      return ended;
+    },
   };
-  return { url, printed, interrupt: () => end('SIGINT'), kill: () => end('SIGKILL') };
 }
 
 /** Runs `npm start` where it cannot start, and tells how it ended. */

@@ -59,7 +59,7 @@ const open = (environment: Record<string, string>) =>
 
 const remembered = () => readFileSync(join(folder, '.local/database'), 'utf8');
 
-/** A `mongod` as far as its supervisor can tell: it says that it waits for connections, and ends when told to. */
+/** A `mongod` that says with which arguments it was started, and ends. */
 function fakeMongod(): string {
   const bin = join(folder, 'bin');
   mkdirSync(bin);
@@ -67,14 +67,8 @@ function fakeMongod(): string {
   writeFileSync(
     file,
     `#!${process.execPath}
-    const fs = require('node:fs');
-    fs.writeFileSync(${JSON.stringify(join(folder, 'mongod-arguments'))}, process.argv.join(' '));
-    if (process.argv.includes('--version')) console.log('db version v8.2.6');
-    else {
-      console.log('{"msg":"Waiting for connections"}');
-      setInterval(() => {}, 1000);
-      for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(0));
-    }`,
+    console.log(JSON.stringify({ attr: { error: process.argv.slice(2).join(' ') } }));
+    process.exit(100);`,
   );
   chmodSync(file, 0o755);
   return bin;
@@ -82,9 +76,9 @@ function fakeMongod(): string {
 
 test('a mongod on the PATH is used, with its data kept in the folder, and remembered', async () => {
   const { code, printed } = await open({ PATH: fakeMongod() });
-  expect(printed).toMatch(/^MongoDB mongodb:\/\/127\.0\.0\.1:\d+\/parse/m);
-  expect(code).toBe(0);
-  expect(readFileSync(join(folder, 'mongod-arguments'), 'utf8')).toContain(join(folder, '.local/mongodb'));
+  expect(printed).toMatch(/^MongoDB does not start: --port /);
+  expect(printed).toContain(`--dbpath ${join(folder, '.local/mongodb')} --replSet `);
+  expect(code).toBe(1);
   expect(remembered()).toBe('mongodb');
 });
 
@@ -165,18 +159,25 @@ describe('of DATABASE_URI no part of a password is shown', () => {
     expect(code).toBe(1);
   });
 
-  test('in the table', async () => {
+  test('in the table, nor is any in the URI that Parse Server gets', async () => {
     const listening = createServer();
     await new Promise<void>((done) => listening.listen(0, '127.0.0.1', done));
     const { port } = listening.address() as AddressInfo;
-    const nameOf = async (DATABASE_URI: string) => {
-      const { printed } = await open({ DATABASE_URI });
-      return printed.replace(DATABASE_URI, '').trim();
-    };
+    const opened = async (DATABASE_URI: string) =>
+      JSON.parse((await run('console.log(JSON.stringify(await open()));', { DATABASE_URI })).printed);
     // A set whose first member is down is reached by the second.
     const hosts = `127.0.0.1:1,127.0.0.1:${port}`;
-    expect(await nameOf(`mongodb://user:s3cr@${hosts}/parse`)).toBe(`DATABASE_URI (${hosts})`);
-    expect(await nameOf(`postgres://127.0.0.1:${port}/parse?password=p@s3cr`)).toBe('DATABASE_URI');
+    expect(await opened(`mongodb://us%3Aer:p%40s3cr%2F@${hosts}/parse?replicaSet=set`)).toEqual({
+      name: `DATABASE_URI (${hosts})`,
+      uri: `mongodb://${hosts}/parse?replicaSet=set`,
+      options: { auth: { username: 'us:er', password: 'p@s3cr/' } },
+    });
+    expect(await opened(`postgres://user:100%:s3cr@127.0.0.1:${port}/parse`)).toEqual({
+      name: `DATABASE_URI (127.0.0.1:${port})`,
+      uri: `postgres://127.0.0.1:${port}/parse`,
+      options: { user: 'user', password: '100%:s3cr' },
+    });
+    expect((await opened(`postgres://127.0.0.1:${port}/parse?password=p@s3cr`)).name).toBe('DATABASE_URI');
     listening.close();
   });
 });
