@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { config as readDotEnv } from 'dotenv';
+import { checkDatabase } from './doctor/database';
 import { checkAsUser, checkDeployed } from './doctor/deployed';
 import { type Finding, type Findings, fault, print, skipped } from './doctor/finding';
 import { checkPolicy, checkProject, projectPolicy } from './doctor/project';
@@ -45,8 +46,10 @@ async function* checkApp(app: ParseApp, { mayAsk }: { mayAsk: boolean }): Findin
     if (user) yield* checkAsUser(app, projectPolicy(), user, process.env);
     else yield skipped('token and guards', 'needs a user of the app: set DOCTOR_USER and DOCTOR_PASSWORD.');
     const masterKey = await givenMasterKey(process.env, mayAsk);
-    if (masterKey) yield* checkSchema(app, projectPolicy(), masterKey);
-    else yield skipped('schema and rows', 'needs the master key: set PARSE_MASTER_KEY.');
+    if (masterKey) {
+      yield* checkSchema(app, projectPolicy(), masterKey);
+      yield* checkDatabase(app, projectPolicy(), masterKey);
+    } else yield skipped('schema and rows', 'needs the master key: set PARSE_MASTER_KEY.');
   } catch (error) {
     if (!(error instanceof UserError)) throw error;
     yield fault('server', error.message);

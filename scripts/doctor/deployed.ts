@@ -16,6 +16,7 @@ import { claimFaults, isSignedWith } from './virgil-token';
 
 // Parse.Error codes.
 const OBJECT_NOT_FOUND = 101;
+const INCORRECT_TYPE = 111;
 const OPERATION_FORBIDDEN = 119;
 const SCRIPT_FAILED = 141;
 const VALIDATION_ERROR = 142;
@@ -91,6 +92,7 @@ export async function* checkAsUser(
   yield ok('log in', 'the user has a session');
   try {
     yield* checkToken(app, policy, { identity, sessionToken }, environment);
+    if (policy.virgil.guardUserIds) yield await checkUserId(app, { identity, sessionToken });
     for (const [className, classPolicy] of Object.entries(policy.classes)) {
       if (classPolicy.encrypted.length > 0) {
         yield* checkGuard(app, className, classPolicy, { identity, sessionToken });
@@ -177,6 +179,20 @@ async function checkSignature(jwt: Jwt, environment: Environment): Promise<Findi
         check,
         'VIRGIL_APP_KEY on the server is another key than here, under the same VIRGIL_APP_KEY_ID: set the one that belongs to it.',
       );
+}
+
+/**
+ * Tries to change the user's `objectId`, in a save that changes nothing whatever the answer: Parse Server asks the triggers
+ * first and looks at the types of the fields then, and an `email` is no number.
+ */
+async function checkUserId(app: ParseApp, { identity, sessionToken }: LoggedIn): Promise<Finding> {
+  const check = 'user IDs';
+  const change = { objectId: `${identity}x`, email: 1 };
+  const answer = await app.call('PUT', `/users/${identity}`, change, { sessionToken });
+  if (answer.body.code === OPERATION_FORBIDDEN) return ok(check, 'nobody may change theirs');
+  return answer.body.code === INCORRECT_TYPE
+    ? fault(check, 'are not guarded on the server, as the policy says they are: npm run deploy.')
+    : skipped(check, `the server does not tell whether they are guarded (${inShort(answer)}).`);
 }
 
 /** Saves plaintext, as a client with a mistake would. */

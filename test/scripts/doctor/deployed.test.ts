@@ -86,12 +86,14 @@ describe('an app that is deployed as it should be', () => {
       'log in',
       'token',
       'signature',
+      'user IDs',
       'Message guard',
       'log out',
       'master key',
       'webhooks',
       ...['Message permissions', 'Message fields', 'Message defaults', 'Message rows'],
       ...['ChatThread permissions', 'ChatThread fields', 'ChatThread defaults'],
+      'database',
     ]);
     expect(await rows()).toEqual(before);
   });
@@ -223,6 +225,28 @@ describe('an app without this package, with a past', () => {
     expect(byCheck['Message guard']).toEqual(fault(/plaintext is accepted: npm run deploy/));
     expect(byCheck['log out']).toEqual(ok);
     expect(await rows()).toEqual(before);
+  });
+
+  test("users' IDs that the policy says are guarded, tried in a save that changes nothing", async () => {
+    const stored = async () => (await client.call('GET', `/users/${identity}`, undefined, master)).body;
+    const before = await stored();
+    const { byCheck } = await doctor(server, user);
+    expect(byCheck['user IDs']).toEqual(fault(/are not guarded on the server.*npm run deploy/));
+    expect(await stored()).toEqual(before);
+  });
+
+  test('a policy that lets users change their IDs, where the database lets them too', async () => {
+    const elsewhere = makeProject();
+    const policy = { virgil: { tokenTtlSeconds: 1200 }, classes: {} };
+    elsewhere.write('back4app.json', JSON.stringify(policy));
+    const app = ['--server', server.url, '--app-id', server.appId];
+    const { stdout } = await elsewhere.run('doctor', app, { ...user, ...key });
+    elsewhere.remove();
+    printed.push(stdout);
+    expect(stdout).not.toContain('user IDs');
+    expect(stdout).toMatch(
+      /^fault +database +PostgreSQL: users may change .*Set virgil\.guardUserIds to true|^ok +database +MongoDB$/m,
+    );
   });
 
   test('is seen with the master key: permissions, fields, default values, old plaintext', async () => {
