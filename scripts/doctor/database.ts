@@ -1,25 +1,36 @@
 import type { Policy } from '../../cloud/policy';
 import { inShort, type ParseApp } from '../parse-app';
-import { type Findings, fault, ok, skipped } from './finding';
+import { type Finding, type Findings, fault, ok, skipped, warning } from './finding';
+
+// With so many sessions a look-up that reads them all can be felt.
+const MANY_SESSIONS = 10_000;
 
 interface Engine {
   name: string;
   /** What only this engine's plans hold, as JSON. */
   mark: string;
+  /** What a plan holds that reads every row. */
+  fullScan: string;
   /** Whether Parse Server lets users write their own `objectId`. */
   idsMayChange: boolean;
+  /** Makes the index that Parse Server does not make: of the field as it is stored. */
+  sessionIndex: string;
 }
 
 const ENGINES: Engine[] = [
   {
     name: 'MongoDB',
     mark: '"queryPlanner":',
+    fullScan: '"stage":"COLLSCAN"',
     idsMayChange: false,
+    sessionIndex: "db.getCollection('_Session').createIndex({ _session_token: 1 })",
   },
   {
     name: 'PostgreSQL',
     mark: '"QUERY PLAN":',
+    fullScan: '"Node Type":"Seq Scan"',
     idsMayChange: true,
+    sessionIndex: 'CREATE INDEX CONCURRENTLY "_Session_sessionToken" ON "_Session" ("sessionToken");',
   },
 ];
 
@@ -45,4 +56,27 @@ export async function* checkDatabase(app: ParseApp, { virgil }: Policy, masterKe
           'Set virgil.guardUserIds to true in back4app.json, then npm run deploy.',
       )
     : ok(check, engine.name);
+  yield await checkSessions(app, engine, plan, masterKey);
+}
+
+async function checkSessions(
+  app: ParseApp,
+  { fullScan, sessionIndex }: Engine,
+  plan: string,
+  masterKey: string,
+): Promise<Finding> {
+  const check = 'sessions';
+  // A count of all would be an estimate on PostgreSQL. This one ends at the first row of interest.
+  const next = `/sessions?keys=objectId&limit=1&skip=${MANY_SESSIONS}`;
+  const answer = await app.call<{ results: unknown[] }>('GET', next, undefined, { masterKey });
+  const { results } = answer.body;
+  if (!results) return skipped(check, `cannot be counted (${inShort(answer)}).`);
+  if (results.length === 0) return ok(check, `at most ${MANY_SESSIONS}`);
+  return plan.includes(fullScan)
+    ? warning(
+        check,
+        `more than ${MANY_SESSIONS}, and no index on session tokens: every first call reads them all. ` +
+          `Make it, in the database: ${sessionIndex}`,
+      )
+    : ok(check, `more than ${MANY_SESSIONS}, found by an index`);
 }

@@ -3,8 +3,8 @@ import { styleText } from 'node:util';
 /** What the doctor says of one thing that it looked at. */
 export interface Finding {
   check: string;
-  status: 'ok' | 'fault' | 'skipped';
-  /** What is well; what is wrong and how to mend it; or why it was not looked at. Holds no secret. */
+  status: 'ok' | 'warning' | 'fault' | 'skipped';
+  /** What is well; what is wrong or may become so, and how to mend it; or why it was not looked at. Holds no secret. */
   message: string;
 }
 
@@ -18,10 +18,11 @@ const finding = (status: Finding['status']) => (check: string, message: string) 
 });
 
 export const ok = finding('ok');
+export const warning = finding('warning');
 export const fault = finding('fault');
 export const skipped = finding('skipped');
 
-const COLOURS = { ok: 'green', fault: 'red', skipped: 'yellow' } as const;
+const COLOURS = { ok: 'green', warning: 'yellow', fault: 'red', skipped: 'yellow' } as const;
 
 /** One line, coloured on a terminal. */
 export function print({ check, status, message }: Finding): void {

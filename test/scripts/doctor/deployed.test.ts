@@ -93,7 +93,7 @@ describe('an app that is deployed as it should be', () => {
       'webhooks',
       ...['Message permissions', 'Message fields', 'Message defaults', 'Message rows'],
       ...['ChatThread permissions', 'ChatThread fields', 'ChatThread defaults'],
-      'database',
+      ...['database', 'sessions'],
     ]);
     expect(await rows()).toEqual(before);
   });
@@ -247,6 +247,30 @@ describe('an app without this package, with a past', () => {
     expect(stdout).toMatch(
       /^fault +database +PostgreSQL: users may change .*Set virgil\.guardUserIds to true|^ok +database +MongoDB$/m,
     );
+  });
+
+  test('more than 10,000 sessions: the index that is missing, by the statement that makes it', async () => {
+    const sessions = 10_001;
+    const body = { user: { __type: 'Pointer', className: '_User', objectId: identity } };
+    for (let made = 0; made < sessions; made += 1000) {
+      const requests = Array.from({ length: Math.min(1000, sessions - made) }, (_, i) => ({
+        method: 'POST',
+        path: '/parse/classes/_Session',
+        body: { ...body, sessionToken: `r:${made + i}` },
+      }));
+      await client.call('POST', '/batch', { requests }, master);
+    }
+    const { byCheck } = await doctor(server, key);
+    expect(byCheck.sessions).toEqual({
+      status: 'warning',
+      message: expect.stringContaining('no index on session tokens'),
+    });
+    const [, statement = ''] = /Make it, in the database: (.*)$/.exec(byCheck.sessions?.message ?? '') ?? [];
+    await server.sql(statement);
+    expect((await doctor(server, key)).byCheck.sessions).toEqual({
+      status: 'ok',
+      message: 'more than 10000, found by an index',
+    });
   });
 
   test('is seen with the master key: permissions, fields, default values, old plaintext', async () => {
