@@ -27,7 +27,7 @@ export interface Answer<Body> {
 /** A class as `GET /schemas` gives it. */
 export interface ClassSchema {
   className: string;
-  fields: Record<string, { type: string; defaultValue?: unknown }>;
+  fields: Record<string, { type: string; targetClass?: string; defaultValue?: unknown }>;
   classLevelPermissions?: Record<string, unknown>;
 }
 

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import type { PlainType, Policy } from '../cloud/policy';
+import type { ClassPolicy, PlainType, Policy } from '../cloud/policy';
 import { PARSE_FIELDS } from '../cloud/triggers/guard';
 import { UserError } from './user-error';
 
@@ -107,4 +107,39 @@ export function readPolicy(file: string): Policy {
     return `  ${issue.path.join('.') || 'the file'}: ${message}`;
   });
   throw new UserError(`${file} is not a valid policy:\n${faults.join('\n')}`);
+}
+
+/** A field of a class, as `POST /schemas` takes it. */
+export interface Column {
+  type: string;
+  targetClass?: string;
+}
+
+/** The column that a field of the policy needs: of the type that the policy says, else String. */
+export function columnOf({ types }: ClassPolicy, field: string): Column {
+  const type = types[field] ?? 'String';
+  const [, targetClass] = /^Pointer<(\w+)>$/.exec(type) ?? [];
+  return targetClass ? { type: 'Pointer', targetClass } : { type };
+}
+
+const PLAIN_TYPES = ['String', 'Number', 'Boolean', 'Date', 'Pointer'];
+
+/**
+ * The fields of a live class that can never hold what the policy demands of them. A save of such a field is refused
+ * by the guard or by the class, whichever is asked first.
+ *
+ * @param columns the class's fields, as `GET /schemas` gives them
+ * @returns a sentence for each: what the field is, and what it must be
+ */
+export function wrongTypes(policy: ClassPolicy, columns: Record<string, Column>): string[] {
+  const nameOf = ({ type, targetClass }: Column) => (targetClass ? `Pointer<${targetClass}>` : type);
+  return [...policy.encrypted, ...policy.plain].flatMap((field) => {
+    const column = columns[field];
+    if (!column) return [];
+    const isFree = !policy.encrypted.includes(field) && field !== policy.sender && !policy.types[field];
+    const is = nameOf(column);
+    const must = nameOf(columnOf(policy, field));
+    if (isFree ? PLAIN_TYPES.includes(column.type) : is === must) return [];
+    return [`${field} is of type ${is}, and must be ${isFree ? `one of ${PLAIN_TYPES.join(', ')}` : must}`];
+  });
 }

@@ -4,7 +4,7 @@ import { config as readDotEnv } from 'dotenv';
 import type { ClassPolicy } from '../cloud/policy';
 import { projectRoot } from './bundle';
 import { type ClassSchema, givenMasterKey, inShort, ParseApp, parseAppOptions } from './parse-app';
-import { readPolicy } from './policy';
+import { columnOf, readPolicy, wrongTypes } from './policy';
 import { canAsk, confirm } from './prompt';
 import { runCommand, UserError } from './user-error';
 
@@ -29,6 +29,10 @@ interface Change {
   body: object;
   /** For the user. */
   lines: string[];
+  /** What comes when the class is no more in `mode: "report"`. */
+  held: string[];
+  /** What only the user can mend. */
+  faults: string[];
 }
 
 runCommand(async () => {
@@ -42,9 +46,21 @@ runCommand(async () => {
   if (!masterKey) throw new UserError('The schema needs the master key: set PARSE_MASTER_KEY.');
 
   const schemas = await app.schemas(masterKey);
-  const changes = Object.entries(classes)
-    .map(([className, policy]) => changeOf(className, policy, schemas.get(className)))
-    .filter(({ lines }) => lines.length > 0);
+  const wanted = Object.entries(classes).map(([className, policy]) =>
+    changeOf(className, policy, schemas.get(className)),
+  );
+  const faults = wanted.flatMap((change) => change.faults);
+  if (faults.length > 0) {
+    throw new UserError(
+      `Nothing was changed. A type cannot be changed while the field is there:\n  ${faults.join('\n  ')}\n` +
+        'Name another field in back4app.json, or another type; or delete the field in the dashboard, with what it holds.',
+    );
+  }
+  for (const { className, held } of wanted) {
+    if (held.length > 0)
+      console.log([`${className} reports. At "mode": "enforce" come:`, ...held].join('\n    '));
+  }
+  const changes = wanted.filter(({ lines }) => lines.length > 0);
   if (changes.length === 0) {
     console.log(`Nothing to change: ${app.server} has the classes of the policy.`);
     return;
@@ -64,29 +80,41 @@ runCommand(async () => {
   }
 });
 
-/** Adds the fields that are missing and sets the seven permissions, whatever they were; takes nothing else away. */
-function changeOf(className: string, { encrypted, plain }: ClassPolicy, existing?: ClassSchema): Change {
-  const missing = [...encrypted, ...plain].filter((field) => !existing?.fields[field]);
+/**
+ * Adds the fields that are missing and sets the seven permissions, whatever they were; takes nothing else away. A class
+ * that only reports keeps its permissions: those of the policy would shut clients out.
+ */
+function changeOf(className: string, policy: ClassPolicy, existing?: ClassSchema): Change {
+  const missing = [...policy.encrypted, ...policy.plain].filter((field) => !existing?.fields[field]);
   const permissions = existing?.classLevelPermissions ?? {};
   const different = Object.keys(PERMISSIONS).filter(
     (operation) => !existing || !isDeepStrictEqual(permissions[operation], PERMISSIONS[operation]),
   );
+  const isHeldBack = existing !== undefined && policy.mode === 'report';
+  const added = missing.map((field) => [field, columnOf(policy, field)] as const);
+  const changed = different.map((operation) => {
+    const now = existing ? `${inWords(permissions[operation])} -> ` : '';
+    return `${operation}: ${now}${inWords(PERMISSIONS[operation])}`;
+  });
+  const sign = existing ? '~' : '+';
   return {
     className,
     method: existing ? 'PUT' : 'POST',
     body: {
       className,
-      fields: Object.fromEntries(missing.map((field) => [field, { type: 'String' }])),
+      fields: Object.fromEntries(added),
       // What else the app's owner has set, such as protectedFields, stays.
-      classLevelPermissions: { ...permissions, ...PERMISSIONS },
+      ...(!isHeldBack && { classLevelPermissions: { ...permissions, ...PERMISSIONS } }),
     },
     lines: [
-      ...missing.map((field) => `+ field ${field}: String`),
-      ...different.map((operation) => {
-        const now = existing ? `${inWords(permissions[operation])} -> ` : '';
-        return `${existing ? '~' : '+'} ${operation}: ${now}${inWords(PERMISSIONS[operation])}`;
-      }),
+      ...added.map(
+        ([field, { type, targetClass }]) =>
+          `+ field ${field}: ${targetClass ? `Pointer<${targetClass}>` : type}`,
+      ),
+      ...(isHeldBack ? [] : changed.map((line) => `${sign} ${line}`)),
     ],
+    held: isHeldBack ? changed : [],
+    faults: wrongTypes(policy, existing?.fields ?? {}).map((fault) => `${className}.${fault}.`),
   };
 }
 

@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import type { Express } from 'express';
 import { ParseGraphQLServer, ParseServer } from 'parse-server';
 import type { Policy } from '../../cloud/policy';
+import { columnOf } from '../policy';
 
 interface ParseServerSettings {
   appId: string;
@@ -64,7 +65,7 @@ export async function startParseServer(
     allowClientClassCreation: false,
     liveQuery: { classNames: Object.keys(classes) },
     // Keeps what functions return (tokens) and what triggers see (rows) out of the log, at any logLevel.
-    logLevel: 'error',
+    logLevel: 'warn', // which shows the lines of a class that only reports
     silent: true, // on the terminal; the table says where the logs are
     logLevels: { cloudFunctionSuccess: 'silent', triggerBeforeSuccess: 'silent', triggerAfter: 'silent' },
     // Its type demands what the server does not.
@@ -91,7 +92,7 @@ export async function startParseServer(
   };
 }
 
-/** The policy's classes, which clients may not create. Fields of other types than these come with the first save. */
+/** The policy's classes, which clients may not create. Plain fields without a type come with the first save. */
 async function createClasses(
   serverURL: string,
   appId: string,
@@ -101,9 +102,11 @@ async function createClasses(
   const headers = { 'X-Parse-Application-Id': appId, 'X-Parse-Master-Key': masterKey };
   const schemas = `${serverURL}/schemas`;
   const existing = (await (await fetch(schemas, { headers })).json()) as { results: { className: string }[] };
-  for (const [className, { encrypted, sender }] of Object.entries(classes)) {
+  for (const [className, policy] of Object.entries(classes)) {
     if (existing.results.some((schema) => schema.className === className)) continue;
-    const fields = [...encrypted, ...(sender ? [sender] : [])].map((field) => [field, { type: 'String' }]);
+    const { encrypted, sender, types } = policy;
+    const typed = [...encrypted, ...(sender ? [sender] : []), ...Object.keys(types)];
+    const fields = typed.map((field) => [field, columnOf(policy, field)]);
     const answer = await fetch(`${schemas}/${className}`, {
       method: 'POST',
       headers: { ...headers, 'Content-Type': 'application/json' },

@@ -117,6 +117,89 @@ describe('a class that is there already', () => {
   });
 });
 
+describe("a class of an app's own", () => {
+  const typed = makeProject();
+  afterAll(() => typed.remove());
+  const run = (mode: string, plain: object) => {
+    const chat = { mode, encrypted: ['text'], plain, sender: 'from' };
+    typed.write(
+      'back4app.json',
+      JSON.stringify({ virgil: { tokenTtlSeconds: 1200 }, classes: { Chat: chat } }),
+    );
+    const app = ['--server', server.url, '--app-id', server.appId];
+    return typed.run('schema', [...app, '--yes'], { PARSE_MASTER_KEY: server.masterKey });
+  };
+  const plain = { from: 'Pointer<_User>', sentAt: 'Date', order: 'Number' };
+
+  test('that reports gets its fields, of their types, and keeps its permissions, which come later', async () => {
+    const classLevelPermissions = { find: { '*': true }, get: { '*': true }, create: { '*': true } };
+    await client.call('POST', '/schemas/Chat', { className: 'Chat', classLevelPermissions }, master);
+    const before = await schemaOf('Chat');
+    const { status, stdout } = await run('report', plain);
+    expect(status).toBe(0);
+    expect(stdout).toContain(
+      'Chat reports. At "mode": "enforce" come:\n    find: the public -> signed-in users\n',
+    );
+    expect(stdout).toContain(
+      'Chat\n  + field text: String\n  + field from: Pointer<_User>\n  + field sentAt: Date\n',
+    );
+    const after = await schemaOf('Chat');
+    expect(after.classLevelPermissions).toEqual(before.classLevelPermissions);
+    expect(after.fields).toMatchObject({
+      text: { type: 'String' },
+      from: { type: 'Pointer', targetClass: '_User' },
+      sentAt: { type: 'Date' },
+      order: { type: 'Number' },
+    });
+  });
+
+  test('that enforces gets them', async () => {
+    const { stdout } = await run('enforce', plain);
+    expect(stdout).toContain('~ find: the public -> signed-in users\n');
+    expect((await schemaOf('Chat')).classLevelPermissions.find).toEqual({ requiresAuthentication: true });
+  });
+
+  test.each([
+    ['a type', { ...plain, sentAt: 'String' }, 'Chat.sentAt is of type Date, and must be String.'],
+    [
+      'the class of a Pointer',
+      { ...plain, from: 'String' },
+      'Chat.from is of type Pointer<_User>, and must be String.',
+    ],
+    ['a sender without a type', ['from'], 'Chat.from is of type Pointer<_User>, and must be String.'],
+  ])(
+    'whose live field has %s other than the policy is named with its mend, and left alone',
+    async (_what, wanted, line) => {
+      const before = await schemas();
+      for (const mode of ['enforce', 'report']) {
+        const { status, stdout, stderr } = await run(mode, wanted);
+        expect(status).toBe(1);
+        expect(stdout).toBe('');
+        expect(stderr).toContain(line);
+        expect(stderr).toContain('Name another field in back4app.json');
+      }
+      expect(await schemas()).toEqual(before);
+    },
+  );
+
+  test('whose free field can never hold a plain value is named too', async () => {
+    const fields = { extra: { type: 'Object' }, more: { type: 'Date' } };
+    await client.call('PUT', '/schemas/Chat', { className: 'Chat', fields }, master);
+    const chat = { encrypted: ['more'], plain: ['extra'] };
+    typed.write(
+      'back4app.json',
+      JSON.stringify({ virgil: { tokenTtlSeconds: 1200 }, classes: { Chat: chat } }),
+    );
+    const app = ['--server', server.url, '--app-id', server.appId];
+    const { status, stderr } = await typed.run('schema', app, { PARSE_MASTER_KEY: server.masterKey });
+    expect(status).toBe(1);
+    expect(stderr).toContain('Chat.more is of type Date, and must be String.');
+    expect(stderr).toContain(
+      'Chat.extra is of type Object, and must be one of String, Number, Boolean, Date, Pointer.',
+    );
+  });
+});
+
 test('a second run changes nothing', async () => {
   await schema();
   const before = await schemas();
