@@ -160,7 +160,7 @@ function isPlain(value: unknown, op: ReturnType<Parse.Object['op']>, policy: Cla
   const isShort = (text: unknown) =>
     typeof text === 'string' && Buffer.byteLength(text) <= policy.maxPlainBytes && !text.includes('\0');
   // An operation on relations leaves no value either, and stores an object.
-  if (value === undefined) return op?.toJSON().__op === 'Delete';
+  if (value === undefined) return op instanceof Parse.Op.Unset;
   if (value === null) return true;
   if (typeof value === 'string') return isShort(value);
   if (value instanceof Date) return value.getTime() >= FIRST_TIME && value.getTime() <= LAST_TIME;

@@ -22,3 +22,15 @@ export function becomeCloudCode(answer: (request: CloudRequest) => object): void
       answer({ method, path, data, useMasterKey: options?.useMasterKey === true }),
   });
 }
+
+/**
+ * What a `beforeSave` trigger is handed, as Parse Server makes it (`RestWrite.buildParseObjects`).
+ *
+ * @param written the body of the request
+ * @param stored the row that is updated; none on create
+ */
+export function objectsOfSave(className: string, written: object, stored?: { objectId: string }) {
+  const object = Parse.Object.fromJSON({ className, ...stored });
+  object.set(Parse._decode(null, structuredClone(written)));
+  return { object, ...(stored && { original: Parse.Object.fromJSON({ className, ...stored }) }) };
+}

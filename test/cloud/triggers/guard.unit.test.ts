@@ -1,0 +1,378 @@
+import type { VirgilCrypto } from 'virgil-crypto';
+import type { ClassPolicy } from '../../../cloud/policy';
+import { checkSave, PARSE_FIELDS, type SaveRequest, whyNotEnvelope } from '../../../cloud/triggers/guard';
+import { becomeCloudCode, objectsOfSave } from '../../support/cloud-code';
+import { envelopeMaker } from '../../support/envelopes';
+import { loadVirgilCrypto } from '../../support/virgil-crypto';
+
+becomeCloudCode(({ path }) => {
+  throw new Error(`The guard asks nothing, ${path} neither.`);
+});
+
+const ALICE = 'aliceAlice';
+const BOB = 'bobBobBob0';
+const MAX_PAYLOAD = 1000;
+const MAX_PLAIN = 10;
+
+const policy: ClassPolicy = {
+  encrypted: ['body', 'title'],
+  plain: ['senderId', 'tag', 'other'],
+  sender: 'senderId',
+  maxPayloadBytes: MAX_PAYLOAD,
+  maxPlainBytes: MAX_PLAIN,
+  allowLegacyEncrypt: false,
+};
+const { sender: _, ...withoutSender } = policy;
+
+let crypto: VirgilCrypto;
+let envelope: string;
+beforeAll(async () => {
+  crypto = await loadVirgilCrypto();
+  envelope = envelopeMaker(crypto)();
+});
+
+type Caller = Pick<SaveRequest, 'user' | 'master'>;
+const user = (objectId: string): Caller => ({
+  user: Parse.Object.fromJSON({ className: '_User', objectId }) as Parse.User,
+  master: false,
+});
+const alice = user(ALICE);
+const bob = user(BOB);
+const master: Caller = { master: true };
+const nobody: Caller = { master: false };
+
+const acl = (...ids: string[]) => Object.fromEntries(ids.map((id) => [id, { read: true, write: true }]));
+const date = (iso: string) => ({ __type: 'Date', iso });
+const pointer = (className: string, objectId: unknown) => ({ __type: 'Pointer', className, objectId });
+const DELETE = { __op: 'Delete' };
+
+/** What the guard says, `none` where it lets the save through. */
+function verdict(check: () => void): string {
+  try {
+    check();
+  } catch (error) {
+    if (!(error instanceof Parse.Error)) throw error;
+    return `${error.code} ${error.message}`;
+  }
+  return 'none';
+}
+const requestOfCreate = (fields: object, caller = alice): SaveRequest => ({
+  ...objectsOfSave('Message', { body: envelope, title: envelope, senderId: ALICE, ...fields }),
+  ...caller,
+});
+const requestOfUpdate = (fields: object, caller = alice, stored: object = {}): SaveRequest => {
+  const row = { objectId: 'aMessage00', body: 'old text', title: 'old text', senderId: ALICE, ...stored };
+  return { ...objectsOfSave('Message', fields, row), ...caller };
+};
+const create = (fields: object, caller?: Caller, how = policy) =>
+  verdict(() => checkSave(requestOfCreate(fields, caller), how));
+const update = (fields: object, caller?: Caller, stored?: object, how = policy) =>
+  verdict(() => checkSave(requestOfUpdate(fields, caller, stored), how));
+
+const NO_SESSION = '209 No valid session: log in, and call with its session token.';
+const WRONG_ID = '142 The ID of a Message cannot be written like this.';
+const stray = (field: string) =>
+  `142 Message.${field} is not in the policy: name it in back4app.json, or leave it out.`;
+const tooLarge = (field: string) => `116 Message.${field} is over 1000 bytes, the policy's maxPayloadBytes.`;
+const notEnvelope = (field: string, reason: string) =>
+  `142 Message.${field} is refused: ${reason}. Encrypt it with E3Kit's authEncrypt().`;
+const notPlain = (field: string) =>
+  `142 Message.${field} may hold a string of at most 10 bytes, a number, a boolean, a Date or a Pointer.`;
+const WRONG_SENDER = '119 Message.senderId must be the objectId of the user who saves the object.';
+const NEW_SENDER = '119 Message.senderId cannot change once it is saved.';
+const NOT_THE_SENDER = '119 Only its sender may change what is encrypted in Message.';
+const OPEN = '119 Message needs an ACL that names users or roles: the public may neither read nor write it.';
+
+describe('nobody at all', () => {
+  test('saves nothing of a class with a sender', () => {
+    expect(create({ stray: 1 }, nobody)).toBe(NO_SESSION);
+    expect(update({ tag: 'x' }, nobody)).toBe(NO_SESSION);
+    expect(update({ tag: 'x' }, master)).toBe('none');
+  });
+
+  test('saves into a class without one', () => {
+    expect(create({}, nobody, withoutSender)).toBe('none');
+  });
+});
+
+describe('an ID', () => {
+  test.each([
+    [undefined, 'none'],
+    ['myOwnId', 'none'],
+    ['text, not an ID', WRONG_ID],
+    ['', WRONG_ID],
+  ])('%j, written on create: %s', (id, expected) => {
+    const request = requestOfCreate({});
+    request.object.id = id as string;
+    expect(verdict(() => checkSave(request, policy))).toBe(expected);
+  });
+
+  test('stays as it is on update', () => {
+    expect(update({ id: 'aMessage00', tag: 'x' })).toBe('none');
+    expect(update({ id: 'another000', tag: 'x' })).toBe(WRONG_ID);
+  });
+});
+
+describe('a field that the policy does not name', () => {
+  test('is refused, whoever writes it, by the first 64 characters of its name', () => {
+    for (const caller of [alice, master]) {
+      expect(create({ preview: 'text' }, caller)).toBe(stray('preview'));
+      expect(update({ preview: DELETE }, caller)).toBe(stray('preview'));
+    }
+    expect(create({ [`a${'b'.repeat(64)}`]: 1 })).toBe(stray(`a${'b'.repeat(63)}`));
+  });
+
+  test('may be one that Parse Server looks after', () => {
+    const { defaultColumns } = require('parse-server/lib/Controllers/SchemaController');
+    expect([...PARSE_FIELDS].sort()).toEqual(Object.keys(defaultColumns._Default).sort());
+    expect(create({ ACL: acl(ALICE) })).toBe('none');
+  });
+});
+
+describe('an encrypted field', () => {
+  const text = (length: number) => 'x'.repeat(length);
+
+  test('is at most maxPayloadBytes long, in bytes, before it is looked at', () => {
+    expect(create({ body: text(MAX_PAYLOAD) })).toBe(notEnvelope('body', 'not an E3Kit envelope'));
+    expect(create({ body: text(MAX_PAYLOAD + 1) })).toBe(tooLarge('body'));
+    expect(create({ title: 'é'.repeat(MAX_PAYLOAD / 2 + 1) })).toBe(tooLarge('title'));
+    expect(update({ body: text(MAX_PAYLOAD + 1) })).toBe(tooLarge('body'));
+    expect(update({ tag: 'x' }, alice, { body: text(MAX_PAYLOAD + 1) })).toBe('none');
+  });
+
+  test('holds an envelope', () => {
+    expect(create({})).toBe('none');
+    expect(update({ body: envelope })).toBe('none');
+  });
+
+  test.each([
+    ['plain text', 'not base64'],
+    ['', 'not base64'],
+    [5, 'not a string'],
+    [{ [text(MAX_PAYLOAD)]: 1 }, 'not a string'],
+    [null, 'missing'],
+    [DELETE, 'missing'],
+    [{ __op: 'SetOnInsert', amount: 'text' }, 'missing'],
+  ])('does not hold %j: %s', (value, reason) => {
+    for (const field of ['body', 'title']) {
+      for (const caller of [alice, master]) {
+        expect(create({ [field]: value }, caller)).toBe(notEnvelope(field, reason));
+        expect(update({ [field]: value }, caller)).toBe(notEnvelope(field, reason));
+      }
+    }
+  });
+
+  test('must be there on create, and need not be written on update', () => {
+    const request = { ...objectsOfSave('Message', { body: envelope, senderId: ALICE }), ...alice };
+    expect(verdict(() => checkSave(request, policy))).toBe(notEnvelope('title', 'missing'));
+    expect(update({ tag: 'x' })).toBe('none');
+    expect(update({ title: envelope }, alice, { body: undefined })).toBe('none');
+  });
+
+  test('of old plain text cannot be written again', () => {
+    expect(update({ body: 'old text' })).toBe(notEnvelope('body', 'not base64'));
+  });
+
+  test('holds what the deprecated encrypt() makes where the policy says so', () => {
+    const { privateKey, publicKey } = crypto.generateKeys();
+    const legacy = crypto.signThenEncrypt('hello', privateKey, publicKey).toString('base64');
+    expect(create({ body: legacy })).toMatch(/^142 Message\.body is refused: /);
+    expect(create({ body: legacy }, alice, { ...policy, allowLegacyEncrypt: true })).toBe('none');
+  });
+
+  test('a fault of our own is not taken for one of the envelope', () => {
+    const fault = new TypeError('a mistake in the code');
+    const faulty = Object.defineProperty({ ...policy }, 'allowLegacyEncrypt', {
+      get() {
+        throw fault;
+      },
+    });
+    expect(() => whyNotEnvelope(envelope, faulty)).toThrow(fault);
+  });
+});
+
+describe('a plain field', () => {
+  test.each([
+    ['a short string', 'x'.repeat(MAX_PLAIN)],
+    ['an empty string', ''],
+    ['a number', -1.5],
+    ['zero', 0],
+    ['a boolean', false],
+    ['the first Date that every database takes', date('0001-01-01T00:00:00.000Z')],
+    ['the last', date('9999-12-31T23:59:59.999Z')],
+    ['a Pointer', pointer('T234567890', 'o234567890')],
+    ['null', null],
+    ['nothing', DELETE],
+    ['an Increment', { __op: 'Increment', amount: 2 }],
+  ])('may hold %s', (_name, value) => {
+    expect(create({ tag: value })).toBe('none');
+    expect(update({ tag: value }, bob)).toBe('none');
+  });
+
+  const relation = { __op: 'AddRelation', objects: [pointer('T', 'x')] };
+  test.each([
+    ['a longer string', 'x'.repeat(MAX_PLAIN + 1)],
+    ['a string of more bytes', 'é'.repeat(MAX_PLAIN / 2 + 1)],
+    ['a string with a NUL', 'a\0b'],
+    ['an object', { text: 1 }],
+    ['a list', ['x']],
+    ['a list, by Add', { __op: 'Add', objects: ['x'] }],
+    ['a relation', relation],
+    ['an empty relation', { __op: 'AddRelation', objects: [] }],
+    ['a File', { __type: 'File', name: 'x', url: 'http://x' }],
+    ['a GeoPoint', { __type: 'GeoPoint', latitude: 1, longitude: 2 }],
+    ['bytes', { __type: 'Bytes', base64: '' }],
+    ['a Date before', date('0000-12-31T23:59:59.999Z')],
+    ['a Date after', date('+010000-01-01T00:00:00.000Z')],
+    ['a Date that is none', date('no date')],
+    ['a Pointer with a text for an ID', pointer('T', 'x'.repeat(MAX_PLAIN + 1))],
+    ['a Pointer with an object for an ID', pointer('T', { text: 1 })],
+    ['a Pointer with a text for a class', pointer('x'.repeat(MAX_PLAIN + 1), 'x')],
+    ['undefined, which an own trigger may set', undefined],
+    ['infinity', Number.POSITIVE_INFINITY],
+    ['an Increment by infinity', { __op: 'Increment', amount: Number.POSITIVE_INFINITY }],
+  ])('may not hold %s', (_name, value) => {
+    for (const caller of [alice, master]) {
+      expect(create({ tag: value }, caller)).toBe(notPlain('tag'));
+      expect(update({ other: value }, caller)).toBe(notPlain('other'));
+    }
+  });
+
+  test('counts if it is written', () => {
+    expect(update({ tag: 'x' }, alice, { other: ['old'] })).toBe('none');
+  });
+});
+
+describe('the sender', () => {
+  test.each([
+    ['the caller', ALICE, alice, 'none'],
+    ['another', BOB, alice, WRONG_SENDER],
+    ['nobody', DELETE, alice, WRONG_SENDER],
+    ['null', null, alice, WRONG_SENDER],
+    ['anybody, for the master key', BOB, master, 'none'],
+    ['the public', '*', master, WRONG_SENDER],
+    ['nobody, for the master key', DELETE, master, WRONG_SENDER],
+    ['not a public caller', '*', user('*'), WRONG_SENDER],
+  ])('on create is %s', (_name, senderId, caller, expected) => {
+    expect(create({ senderId }, caller)).toBe(expected);
+  });
+
+  test('on create must be named', () => {
+    for (const caller of [alice, master]) {
+      const request = { ...objectsOfSave('Message', { body: envelope, title: envelope }), ...caller };
+      expect(verdict(() => checkSave(request, policy))).toBe(WRONG_SENDER);
+    }
+  });
+
+  test.each([
+    ['the same again', { senderId: ALICE }, 'none'],
+    ['another', { senderId: BOB }, NEW_SENDER],
+    ['null', { senderId: null }, NEW_SENDER],
+    ['nobody', { senderId: DELETE }, NEW_SENDER],
+  ])('never changes: %s', (_name, fields, expected) => {
+    for (const caller of [alice, bob, master]) expect(update(fields, caller)).toBe(expected);
+  });
+
+  test('alone, or the master key, replaces ciphertext', () => {
+    expect(update({ title: envelope }, bob)).toBe(NOT_THE_SENDER);
+    expect(update({ body: envelope, senderId: ALICE }, bob)).toBe(NOT_THE_SENDER);
+    expect(update({ tag: 'x' }, bob)).toBe('none');
+    for (const caller of [alice, master]) expect(update({ body: envelope }, caller)).toBe('none');
+  });
+
+  test('that is not seen is nobody: it is neither claimed, nor erased, nor taken for a caller without an ID', () => {
+    const unseen = { senderId: undefined };
+    expect(update({ senderId: ALICE }, alice, unseen)).toBe(NEW_SENDER);
+    expect(update({ senderId: DELETE }, alice, unseen)).toBe(NEW_SENDER);
+    expect(update({ body: envelope }, alice, unseen)).toBe(NOT_THE_SENDER);
+    const unsaved = { user: new Parse.User(), master: false };
+    expect(update({ body: envelope }, unsaved, unseen)).toBe(NOT_THE_SENDER);
+    expect(update({ body: envelope }, master, unseen)).toBe('none');
+  });
+
+  test('of a class that has none is nobody’s business', () => {
+    expect(create({ senderId: BOB }, alice, withoutSender)).toBe('none');
+    expect(update({ body: envelope, senderId: BOB }, bob, {}, withoutSender)).toBe('none');
+  });
+});
+
+describe('an ACL', () => {
+  const many = (count: number) => acl(...Array.from({ length: count }, (_item, i) => `user${i}`));
+  test.each([
+    ['users', acl(ALICE, 'a_B.9@x-y', 'a'.repeat(64)), 'none'],
+    ['roles', acl('role:Care team', 'role:a_9-b', `role:${'a'.repeat(128)}`), 'none'],
+    ['nobody', {}, 'none'],
+    ['a thousand', many(1000), 'none'],
+    ['more', many(1001), OPEN],
+    ['the public', acl('*'), OPEN],
+    ['the public among others', acl(ALICE, '*', BOB), OPEN],
+    ['a text', acl('a text'), OPEN],
+    ['a text behind an ID', acl('alice, a text'), OPEN],
+    ['a long text', acl('a'.repeat(65)), OPEN],
+    ['a text behind a role', acl('role:a, a text'), OPEN],
+    ['a text in front of a role', acl('a text role:a'), OPEN],
+    ['a long role', acl(`role:${'a'.repeat(129)}`), OPEN],
+    ['a role without a name', acl('role:'), OPEN],
+  ])('of %s', (_name, ACL, expected) => {
+    for (const caller of [alice, master]) {
+      expect(create({ ACL }, caller)).toBe(expected);
+      expect(update({ ACL }, caller)).toBe(expected);
+    }
+  });
+
+  test('may be left out of an update, an old public one too, and not taken away', () => {
+    expect(update({ tag: 'x' }, alice, { ACL: acl('*') })).toBe('none');
+    expect(update({ ACL: DELETE }, alice, { ACL: acl(ALICE) })).toBe(OPEN);
+    expect(create({ ACL: DELETE })).toBe('none');
+  });
+
+  test.each([
+    ['the sender’s', {}, alice, policy, acl(ALICE)],
+    ['the sender’s, for the master key too', { senderId: BOB }, master, policy, acl(BOB)],
+    ['the sender’s, where it is deleted', { ACL: DELETE }, alice, policy, acl(ALICE)],
+    ['the caller’s, in a class without a sender', { senderId: BOB }, alice, withoutSender, acl(ALICE)],
+    ['nobody’s, where nobody saves', {}, nobody, withoutSender, {}],
+    ['as it came', { ACL: acl(BOB) }, alice, policy, acl(BOB)],
+    ['as it came, for nobody', { ACL: {} }, alice, policy, {}],
+  ])('of a new object is %s', (_name, fields, caller, how, expected) => {
+    const request = requestOfCreate(fields, caller);
+    checkSave(request, how);
+    expect(request.object.getACL()?.toJSON()).toEqual(expected);
+  });
+
+  test('is not made for an old object, nor for one that is refused', () => {
+    const request = requestOfUpdate({ tag: 'x' });
+    checkSave(request, policy);
+    expect(request.object.getACL()).toBeNull();
+    const refused = requestOfCreate({ body: 'text' });
+    expect(() => checkSave(refused, policy)).toThrow();
+    expect(refused.object.getACL()).toBeNull();
+  });
+});
+
+test('the first of several faults is given', () => {
+  const fields: Record<string, unknown> = {
+    preview: 1,
+    body: 'x'.repeat(MAX_PAYLOAD + 1),
+    tag: 'x'.repeat(MAX_PLAIN + 1),
+    senderId: BOB,
+    ACL: acl('*'),
+  };
+  const given = (id?: string) => {
+    const request = requestOfCreate(fields);
+    request.object.id = id as string;
+    return verdict(() => checkSave(request, policy));
+  };
+  expect(given('not an ID')).toBe(WRONG_ID);
+  expect(given()).toBe(stray('preview'));
+  delete fields.preview;
+  expect(given()).toBe(tooLarge('body'));
+  fields.body = 'plain text';
+  expect(given()).toBe(notEnvelope('body', 'not base64'));
+  delete fields.body;
+  expect(given()).toBe(notPlain('tag'));
+  delete fields.tag;
+  expect(given()).toBe(WRONG_SENDER);
+  delete fields.senderId;
+  expect(given()).toBe(OPEN);
+});
