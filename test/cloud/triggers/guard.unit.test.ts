@@ -15,8 +15,10 @@ const MAX_PAYLOAD = 1000;
 const MAX_PLAIN = 10;
 
 const policy: ClassPolicy = {
+  mode: 'enforce',
   encrypted: ['body', 'title'],
   plain: ['senderId', 'tag', 'other'],
+  types: {},
   sender: 'senderId',
   maxPayloadBytes: MAX_PAYLOAD,
   maxPlainBytes: MAX_PLAIN,
@@ -114,12 +116,15 @@ describe('an ID', () => {
 });
 
 describe('a field that the policy does not name', () => {
-  test('is refused, whoever writes it, by the first 64 characters of its name', () => {
+  test('is refused, whoever writes it, by its name, if that is one', () => {
     for (const caller of [alice, master]) {
       expect(create({ preview: 'text' }, caller)).toBe(stray('preview'));
       expect(update({ preview: DELETE }, caller)).toBe(stray('preview'));
     }
-    expect(create({ [`a${'b'.repeat(64)}`]: 1 })).toBe(stray(`a${'b'.repeat(63)}`));
+    expect(create({ [`a${'b'.repeat(63)}`]: 1 })).toBe(stray(`a${'b'.repeat(63)}`));
+    expect(create({ [`a${'b'.repeat(64)}`]: 1 })).toBe(
+      '142 A field of Message is not in the policy: name it in back4app.json, or leave it out.',
+    );
   });
 
   test('may be one that Parse Server looks after', () => {
