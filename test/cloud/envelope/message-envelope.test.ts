@@ -119,8 +119,8 @@ describe('accepts', () => {
 });
 
 describe('refuses', () => {
-  const nested = (depth: number): DerNode =>
-    depth === 0 ? algorithm(ED25519) : algorithm(COMPOUND, node(0x30, nested(depth - 1), nested(depth - 1)));
+  const compound = (...keys: DerNode[]) => algorithm(COMPOUND, node(0x30, ...keys));
+  const nested = compound(compound(algorithm(ED25519), algorithm(ED25519)), algorithm(ED25519));
 
   test.each<Case>([
     ['version 4', VERSION, integer(4)],
@@ -160,7 +160,8 @@ describe('refuses', () => {
       KEY_ALGORITHM,
       algorithm(COMPOUND, node(0x30, ...Array(3).fill(algorithm(ED25519)))),
     ],
-    ['a compound key nested three deep', KEY_ALGORITHM, nested(3)],
+    ['a compound key nested three deep, in its first', KEY_ALGORITHM, compound(nested, algorithm(ED25519))],
+    ['a compound key nested three deep, in its second', KEY_ALGORITHM, compound(algorithm(ED25519), nested)],
   ])('%s', (_name, path, value) => {
     expect(refusalOf(put(path, value))).toBe(NOT_AN_ENVELOPE);
   });

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { hasReadableText } from '../../../cloud/envelope/readable-text';
 
-fc.configureGlobal({ seed: 20_261_122 });
+// Without looking for a smaller counter-example, which takes minutes here.
+fc.configureGlobal({ seed: 20_261_122, endOnFailure: true });
 
 /** What no text holds, in whatever encoding. */
 const noise = (length: number) => Buffer.alloc(length, 0xff);
@@ -92,7 +93,7 @@ describe('UTF-8', () => {
         }
       }
     }
-    expect(wrong).toEqual([]);
+    expect(wrong.slice(0, 10)).toEqual([]);
   });
 
   test('begins with three bytes of a cut character at most', () => {

@@ -354,6 +354,12 @@ describe('refuses what is not ciphertext', () => {
   }
 });
 
+test('what is thrown has a name and the reason', () => {
+  expect(() => recogniseEnvelope('Hello, Bob!', strict)).toThrow(
+    expect.objectContaining({ name: 'EnvelopeError', message: 'not base64' }),
+  );
+});
+
 test('random ciphertext is never taken for text', () => {
   expect(refusal(base64(Buffer.concat([emptyHeader(), randomBytes(5_000_000)])))).toBeUndefined();
 });
