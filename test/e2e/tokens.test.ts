@@ -6,7 +6,7 @@ import { CachingJwtProvider, CardManager, Jwt, VirgilCardVerifier } from 'virgil
 import { virgilCredentials } from '../../cloud/credentials';
 import { issueVirgilToken } from '../../cloud/tokens/virgil-token';
 import { type Account, type E3KitServer, startE3KitServer } from '../support/e3kit';
-import { call } from '../support/virgil';
+import { call } from '../support/virgil-cloud';
 
 let server: E3KitServer;
 

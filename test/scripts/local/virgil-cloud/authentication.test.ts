@@ -1,11 +1,13 @@
 import { createHash, generateKeyPairSync, type KeyObject, sign } from 'node:crypto';
-import { call, createVirgilApp, serveVirgilCloud, type TestApp } from '../../../support/virgil';
+import { makeVirgilApplication, type VirgilApplication } from '../../../support/virgil-application';
+import { call, serveVirgilCloud } from '../../../support/virgil-cloud';
+import { loadVirgilCrypto } from '../../../support/virgil-crypto';
 
-let app: TestApp;
+let app: VirgilApplication;
 let cloud: Awaited<ReturnType<typeof serveVirgilCloud>>;
 
 beforeAll(async () => {
-  app = await createVirgilApp();
+  app = makeVirgilApplication(await loadVirgilCrypto());
   cloud = await serveVirgilCloud(app);
 });
 afterAll(() => cloud.close());

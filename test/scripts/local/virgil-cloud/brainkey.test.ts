@@ -1,15 +1,17 @@
 import { VirgilBrainKeyCrypto } from '@virgilsecurity/pythia-crypto';
 import { VirgilCrypto, type VirgilPrivateKey } from 'virgil-crypto';
 import { createBrainKey } from 'virgil-pythia';
-import { call, createVirgilApp, serveVirgilCloud, type TestApp } from '../../../support/virgil';
+import { makeVirgilApplication, type VirgilApplication } from '../../../support/virgil-application';
+import { call, serveVirgilCloud } from '../../../support/virgil-cloud';
+import { loadVirgilCrypto } from '../../../support/virgil-crypto';
 
-let app: TestApp;
+let app: VirgilApplication;
 let cloud: Awaited<ReturnType<typeof serveVirgilCloud>>;
 const crypto = new VirgilCrypto();
 
 beforeAll(async () => {
   jest.spyOn(console, 'error').mockImplementation(); // where Pythia's WASM complains of what it refuses
-  app = await createVirgilApp();
+  app = makeVirgilApplication(await loadVirgilCrypto());
   cloud = await serveVirgilCloud(app);
 });
 afterAll(() => cloud.close());

@@ -1,22 +1,18 @@
 import { createHash } from 'node:crypto';
 import { KeyPairType, VirgilCrypto } from 'virgil-crypto';
 import { type CardManager, Jwt, type RawSignedModel } from 'virgil-sdk';
-import {
-  call,
-  createCardManager,
-  createVirgilApp,
-  serveVirgilCloud,
-  type TestApp,
-} from '../../../support/virgil';
+import { makeVirgilApplication, type VirgilApplication } from '../../../support/virgil-application';
+import { call, createCardManager, serveVirgilCloud } from '../../../support/virgil-cloud';
+import { loadVirgilCrypto } from '../../../support/virgil-crypto';
 
-let app: TestApp;
+let app: VirgilApplication;
 let cloud: Awaited<ReturnType<typeof serveVirgilCloud>>;
 let crypto: VirgilCrypto;
 let alice: CardManager;
 let bob: CardManager;
 
 beforeEach(async () => {
-  app = await createVirgilApp();
+  app = makeVirgilApplication(await loadVirgilCrypto());
   cloud = await serveVirgilCloud(app);
   crypto = new VirgilCrypto();
   alice = createCardManager(app, cloud.url, 'alice');

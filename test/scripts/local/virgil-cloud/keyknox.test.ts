@@ -8,15 +8,17 @@ import {
 } from '@virgilsecurity/keyknox';
 import { VirgilCrypto, type VirgilKeyPair } from 'virgil-crypto';
 import type { ICard } from 'virgil-sdk';
-import { call, createVirgilApp, serveVirgilCloud, type TestApp } from '../../../support/virgil';
+import { makeVirgilApplication, type VirgilApplication } from '../../../support/virgil-application';
+import { call, serveVirgilCloud } from '../../../support/virgil-cloud';
+import { loadVirgilCrypto } from '../../../support/virgil-crypto';
 
-let app: TestApp;
+let app: VirgilApplication;
 let cloud: Awaited<ReturnType<typeof serveVirgilCloud>>;
 let alice: KeyknoxClient;
 let bob: KeyknoxClient;
 
 beforeEach(async () => {
-  app = await createVirgilApp();
+  app = makeVirgilApplication(await loadVirgilCrypto());
   cloud = await serveVirgilCloud(app);
   alice = client('alice');
   bob = client('bob');

@@ -7,13 +7,9 @@ import { initPythia, VirgilBrainKeyCrypto } from '@virgilsecurity/pythia-crypto'
 import { VirgilCrypto } from 'virgil-crypto';
 import { openVirgilCloud } from '../../../../scripts/local/virgil-cloud';
 import { openStorage } from '../../../../scripts/local/virgil-cloud/storage';
-import {
-  call,
-  createCardManager,
-  createVirgilApp,
-  serveVirgilCloud,
-  type TestApp,
-} from '../../../support/virgil';
+import { makeVirgilApplication, type VirgilApplication } from '../../../support/virgil-application';
+import { call, createCardManager, serveVirgilCloud } from '../../../support/virgil-cloud';
+import { loadVirgilCrypto } from '../../../support/virgil-crypto';
 
 let folder: string;
 let dataFile: string;
@@ -25,7 +21,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true }));
 
 describe('a local Virgil Cloud that is killed', () => {
-  let app: TestApp;
+  let app: VirgilApplication;
   let child: ChildProcess;
   let url: string;
 
@@ -47,7 +43,7 @@ describe('a local Virgil Cloud that is killed', () => {
   };
 
   beforeEach(async () => {
-    app = await createVirgilApp();
+    app = makeVirgilApplication(await loadVirgilCrypto());
     await start();
   });
   afterEach(async () => {
@@ -129,7 +125,7 @@ describe('a local Virgil Cloud that is killed', () => {
 });
 
 it('keeps the state of applications apart that use the same file', async () => {
-  const publishAndSearch = async (app: TestApp, identity: string) => {
+  const publishAndSearch = async (app: VirgilApplication, identity: string) => {
     const cloud = await serveVirgilCloud({ ...app, dataFile });
     try {
       const manager = createCardManager(app, cloud.url, identity);
@@ -139,9 +135,9 @@ it('keeps the state of applications apart that use the same file', async () => {
       await cloud.close();
     }
   };
-  const app = await createVirgilApp();
+  const app = makeVirgilApplication(await loadVirgilCrypto());
   expect(await publishAndSearch(app, 'alice')).toEqual(['alice']);
-  expect(await publishAndSearch(await createVirgilApp(), 'bob')).toEqual(['bob']);
+  expect(await publishAndSearch(makeVirgilApplication(await loadVirgilCrypto()), 'bob')).toEqual(['bob']);
   expect(await publishAndSearch(app, 'bob')).toEqual(['alice', 'bob']);
 });
 
@@ -185,7 +181,7 @@ describe('the journal', () => {
   });
 
   it('can be read by its owner alone: the BrainKey secret is in it', async () => {
-    await (await openVirgilCloud({ ...(await createVirgilApp()), dataFile })).close();
+    await (await openVirgilCloud({ ...makeVirgilApplication(await loadVirgilCrypto()), dataFile })).close();
     expect((await stat(dataFile)).mode & 0o777).toBe(0o600);
   });
 

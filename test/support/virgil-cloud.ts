@@ -1,39 +1,10 @@
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import type { AddressInfo } from 'node:net';
 import express from 'express';
-import { initCrypto, VirgilAccessTokenSigner, VirgilCardCrypto, VirgilCrypto } from 'virgil-crypto';
-import { CardManager, GeneratorJwtProvider, JwtGenerator, VirgilCardVerifier } from 'virgil-sdk';
+import { VirgilCardCrypto, VirgilCrypto } from 'virgil-crypto';
+import { CardManager, VirgilCardVerifier } from 'virgil-sdk';
 import { refuseForeign } from '../../scripts/local/host-check';
 import { openVirgilCloud, type VirgilCloudOptions } from '../../scripts/local/virgil-cloud';
-
-/** A Virgil application with a new App Key, and its backend's tokens made by the official `JwtGenerator`. */
-export async function createVirgilApp() {
-  await initCrypto();
-  const { publicKey, privateKey } = generateKeyPairSync('ed25519');
-  const app = {
-    appId: randomBytes(16).toString('hex'),
-    appKeyId: randomBytes(16).toString('hex'),
-    appPublicKey: publicKey,
-  };
-  const crypto = new VirgilCrypto();
-  const jwtGenerator = (millisecondsToLive: number) =>
-    new JwtGenerator({
-      appId: app.appId,
-      apiKeyId: app.appKeyId,
-      apiKey: crypto.importPrivateKey(privateKey.export({ type: 'pkcs8', format: 'der' })),
-      accessTokenSigner: new VirgilAccessTokenSigner(crypto),
-      millisecondsToLive,
-    });
-  return {
-    ...app,
-    appKey: privateKey,
-    token: (identity: string, millisecondsToLive = 60_000) =>
-      jwtGenerator(millisecondsToLive).generateToken(identity).toString(),
-    tokenProvider: (identity: string) => new GeneratorJwtProvider(jwtGenerator(60_000), undefined, identity),
-  };
-}
-
-export type TestApp = Awaited<ReturnType<typeof createVirgilApp>>;
+import type { VirgilApplication } from './virgil-application';
 
 /** Serves a local Virgil Cloud at `url` on a free port, until `close`. */
 export async function serveVirgilCloud(options: VirgilCloudOptions) {
@@ -51,7 +22,7 @@ export async function serveVirgilCloud(options: VirgilCloudOptions) {
 }
 
 /** The official card client of one identity, with its own check of self-signatures on. */
-export function createCardManager(app: TestApp, apiUrl: string, identity: string): CardManager {
+export function createCardManager(app: VirgilApplication, apiUrl: string, identity: string): CardManager {
   const cardCrypto = new VirgilCardCrypto(new VirgilCrypto());
   return new CardManager({
     cardCrypto,
