@@ -51,7 +51,7 @@ export async function readStoredMessages(store: MessageStore, threadId: string):
 function describe(body: string, owners: Map<string, string>): StoredMessage['envelope'] {
   const envelope = recogniseEnvelope(body, RECOGNISE);
   const size = Buffer.byteLength(body, 'base64');
-  if (envelope.kind === 'group message') return { size, signedInside: false };
+  if (envelope.kind !== 'message') return { size, signedInside: false };
   const recipients = envelope.recipients.map((id) => owners.get(Buffer.from(id).toString('hex')) ?? null);
   return { size, recipients, signedInside: envelope.signedInside };
 }
