@@ -3,6 +3,7 @@ import { config as readDotEnv } from 'dotenv';
 import { checkDatabase } from './doctor/database';
 import { checkAsUser, checkDeployed } from './doctor/deployed';
 import { type Finding, type Findings, fault, print, skipped } from './doctor/finding';
+import { checkMainFile } from './doctor/main-file';
 import { checkPolicy, checkProject, projectPolicy } from './doctor/project';
 import { checkSchema } from './doctor/schema';
 import { givenMasterKey, ParseApp, parseAppOptions } from './parse-app';
@@ -13,6 +14,7 @@ runCommand(async () => {
   const { values } = parseArgs({
     options: {
       ...parseAppOptions,
+      main: { type: 'string' },
       password: { type: 'string' },
       json: { type: 'boolean', default: false },
     },
@@ -23,8 +25,8 @@ runCommand(async () => {
   readDotEnv({ quiet: true });
   const findings =
     values.server || values['app-id'] || values['master-key']
-      ? checkApp(new ParseApp(values), { mayAsk: canAsk && !values.json })
-      : checkProject(process.env, { credentialsMayBeElsewhere: false });
+      ? checkApp(new ParseApp(values), { main: values.main, mayAsk: canAsk && !values.json })
+      : checkProject(process.env, { credentialsMayBeElsewhere: false, main: values.main });
   const all: Finding[] = [];
   for await (const finding of findings) {
     all.push(finding);
@@ -36,9 +38,10 @@ runCommand(async () => {
 });
 
 /** Checks a deployed app: from outside, then as a user, then with the master key. */
-async function* checkApp(app: ParseApp, { mayAsk }: { mayAsk: boolean }): Findings {
+async function* checkApp(app: ParseApp, { main, mayAsk }: { main?: string; mayAsk: boolean }): Findings {
   const policy = checkPolicy();
   yield policy;
+  if (main !== undefined) yield checkMainFile(main).finding;
   if (policy.status === 'fault') return;
   try {
     yield* checkDeployed(app);

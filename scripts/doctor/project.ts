@@ -1,29 +1,40 @@
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import type { Policy } from '../../cloud/policy';
 import { bundle, MAX_BUNDLE_BYTES, projectRoot } from '../bundle';
 import { readPolicy } from '../policy';
 import { UserError } from '../user-error';
 import { checkCredentials } from './credentials';
 import { type Finding, type Findings, fault, ok, skipped } from './finding';
+import { checkMainFile } from './main-file';
+
+const OWN_BUNDLE = join(projectRoot, 'cloud/main.js');
 
 /**
  * Checks what is here, in the order in which a user can mend it: Node, policy, credentials, bundle.
  *
  * @param options.credentialsMayBeElsewhere credentials that are not set here at all are no fault
+ * @param options.main the app's own `main.js`, which requires the bundle; without it, the bundle is `cloud/main.js`
  */
 export async function* checkProject(
   environment: NodeJS.ProcessEnv,
-  options: { credentialsMayBeElsewhere: boolean },
+  options: { credentialsMayBeElsewhere: boolean; main?: string },
 ): Findings {
   yield checkNode();
   const policy = checkPolicy();
   yield policy;
   yield* checkCredentials(environment, options.credentialsMayBeElsewhere);
-  if (policy.status === 'ok') yield* checkBundle();
-  else yield skipped('bundle', 'needs a valid policy.');
+  let bundleFile: string | undefined = OWN_BUNDLE;
+  if (options.main !== undefined) {
+    const { finding, bundle } = checkMainFile(options.main);
+    yield finding;
+    bundleFile = bundle;
+  }
+  if (policy.status !== 'ok') yield skipped('bundle', 'needs a valid policy.');
+  else if (bundleFile === undefined) yield skipped('bundle', 'needs a main.js that requires it.');
+  else yield* checkBundle(bundleFile);
 }
 
 function checkNode(): Finding {
@@ -50,11 +61,12 @@ export function projectPolicy(): Policy {
   return readPolicy(join(projectRoot, 'back4app.json'));
 }
 
-async function* checkBundle(): Findings {
-  const file = join(projectRoot, 'cloud/main.js');
+async function* checkBundle(file: string): Findings {
+  const name = relative('.', file);
+  const build = file === OWN_BUNDLE ? 'npm run build' : `npm run build -- --outfile ${name}`;
   const size = statSync(file, { throwIfNoEntry: false })?.size;
   if (size === undefined) {
-    yield fault('bundle', 'cloud/main.js is not there: npm run build.');
+    yield fault('bundle', `${name} is not there: ${build}.`);
     return;
   }
   const folder = mkdtempSync(join(tmpdir(), 'doctor-'));
@@ -62,18 +74,15 @@ async function* checkBundle(): Findings {
     const fresh = join(folder, 'fresh.js');
     await bundle({ outfile: fresh });
     if (!readFileSync(fresh).equals(readFileSync(file))) {
-      yield fault('bundle', 'cloud/main.js is not what the sources and the policy make now: npm run build.');
+      yield fault('bundle', `${name} is not what the sources and the policy make now: ${build}.`);
     } else if (size > MAX_BUNDLE_BYTES) {
-      yield fault(
-        'bundle',
-        `cloud/main.js has ${size} bytes, over ${MAX_BUNDLE_BYTES}: import less in cloud/.`,
-      );
+      yield fault('bundle', `${name} has ${size} bytes, over ${MAX_BUNDLE_BYTES}: import less in cloud/.`);
     } else {
-      yield ok('bundle', `cloud/main.js is fresh, ${(size / 1024).toFixed(0)} KB`);
+      yield ok('bundle', `${name} is fresh, ${(size / 1024).toFixed(0)} KB`);
     }
     const alone = join(folder, 'main.js');
     copyFileSync(file, alone);
-    yield loadAlone(alone);
+    yield loadAlone(alone, name, build);
   } finally {
     rmSync(folder, { recursive: true });
   }
@@ -88,7 +97,7 @@ const LOADER = `
   console.log(JSON.stringify(registered));
 `;
 
-function loadAlone(file: string): Finding {
+function loadAlone(file: string, name: string, build: string): Finding {
   const check = 'bundle alone';
   const { status, stdout, stderr } = spawnSync(process.execPath, ['-e', LOADER, file], {
     encoding: 'utf8',
@@ -97,10 +106,10 @@ function loadAlone(file: string): Finding {
   });
   if (status !== 0) {
     const reason = /^\w*Error: .*$/m.exec(stderr)?.[0] ?? 'it does not end';
-    return fault(check, `cloud/main.js does not load with nothing beside it (${reason}): npm run build.`);
+    return fault(check, `${name} does not load with nothing beside it (${reason}): ${build}.`);
   }
   const registered: string[] = JSON.parse(stdout);
   return registered.includes('virgil-jwt')
     ? ok(check, `registers ${registered.join(', ')}`)
-    : fault(check, 'cloud/main.js does not register virgil-jwt: see cloud/main.ts, then npm run build.');
+    : fault(check, `${name} does not register virgil-jwt: see cloud/main.ts, then ${build}.`);
 }

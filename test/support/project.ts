@@ -33,7 +33,8 @@ export interface TestProject {
 /** A copy of this project, for tests that change it. */
 export function makeProject(): TestProject {
   const folder = mkdtempSync(join(tmpdir(), 'e2ee-project-'));
-  for (const name of ['cloud', 'scripts', 'back4app.json', 'package.json', 'tsconfig.json', '.parseignore']) {
+  const files = ['LICENSE', 'back4app.json', 'package.json', 'tsconfig.json', '.parseignore'];
+  for (const name of ['cloud', 'scripts', ...files]) {
     cpSync(join(projectRoot, name), join(folder, name), { recursive: true });
   }
   rmSync(join(folder, 'cloud/main.js'), { force: true });
