@@ -26,6 +26,8 @@ export const VIRGIL_VARIABLES = ['VIRGIL_APP_ID', 'VIRGIL_APP_KEY_ID', 'VIRGIL_A
 export const NEXMO_VARIABLES = ['NEXMO_APP_ID', 'NEXMO_PRIVATE_KEY'];
 /** What `nexmoApiUrl` reads. */
 export const NEXMO_API_URL = 'NEXMO_API_URL';
+/** What `virgilApiUrl` reads. */
+export const VIRGIL_API_URL = 'VIRGIL_API_URL';
 
 const CONFIG_LIFETIME_MS = 300_000;
 
@@ -159,11 +161,23 @@ export function nexmoCredentials(environment: Environment): NexmoCredentials {
  * @throws CredentialError for another scheme
  */
 export function nexmoApiUrl(environment: Environment): string {
-  const value = environment.NEXMO_API_URL || 'https://api.nexmo.com';
+  return apiUrl(environment, NEXMO_API_URL, 'https://api.nexmo.com');
+}
+
+/**
+ * Where Virgil Cloud is: `VIRGIL_API_URL`, or `https://api.virgilsecurity.com`. Tokens go there, so it is `https:`;
+ * `http:` only on this machine.
+ *
+ * @throws CredentialError for another scheme
+ */
+export function virgilApiUrl(environment: Environment): string {
+  return apiUrl(environment, VIRGIL_API_URL, 'https://api.virgilsecurity.com');
+}
+
+function apiUrl(environment: Environment, name: string, usual: string): string {
+  const value = environment[name] || usual;
   if (!/^(https:\/\/[^/?#@]+|http:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?)(\/[^?#]*)?$/.test(value)) {
-    throw new CredentialError(
-      'NEXMO_API_URL is not an https:// address (http:// is for this machine alone).',
-    );
+    throw new CredentialError(`${name} is not an https:// address (http:// is for this machine alone).`);
   }
   return value.replace(/\/+$/, '');
 }

@@ -25,7 +25,7 @@ runCommand(async () => {
   readDotEnv({ quiet: true });
   const findings =
     values.server || values['app-id'] || values['master-key']
-      ? checkApp(new ParseApp(values), { main: values.main, mayAsk: canAsk && !values.json })
+      ? checkApp(new ParseApp(values, process.env), { main: values.main, mayAsk: canAsk && !values.json })
       : checkProject(process.env, { credentialsMayBeElsewhere: false, main: values.main });
   const all: Finding[] = [];
   for await (const finding of findings) {

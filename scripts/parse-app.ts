@@ -1,7 +1,8 @@
 import { ask } from './prompt';
 import { UserError } from './user-error';
 
-const TIMEOUT_MS = 10_000;
+/** How long the doctor waits for an answer. */
+export const TIMEOUT_MS = 10_000;
 
 /** The options that name a Parse app, for `parseArgs`. */
 export const parseAppOptions = {
@@ -38,9 +39,10 @@ export class ParseApp {
 
   /**
    * @param values what `parseArgs` made of `parseAppOptions`
+   * @param environment `PARSE_REST_KEY`, for want of `--rest-key`
    * @throws UserError for an option that is missing, malformed or unsafe
    */
-  constructor(values: ParseAppValues) {
+  constructor(values: ParseAppValues, environment: NodeJS.ProcessEnv) {
     if (values['master-key'] !== undefined) {
       throw new UserError(
         '--master-key is no option: npm prints the arguments it passes on, and has printed yours by now. ' +
@@ -53,9 +55,10 @@ export class ParseApp {
       );
     }
     this.server = serverUrl(values.server);
+    const restKey = values['rest-key'] || environment.PARSE_REST_KEY;
     this.keys = {
       'X-Parse-Application-Id': values['app-id'],
-      ...(values['rest-key'] && { 'X-Parse-REST-API-Key': values['rest-key'] }),
+      ...(restKey && { 'X-Parse-REST-API-Key': restKey }),
     };
   }
 
@@ -96,7 +99,7 @@ export class ParseApp {
     // Parse Server gives no code where the request is not let in at all.
     if (answer.status === 403 && answer.body.code === undefined && !caller.masterKey) {
       throw new UserError(
-        `${this.server} refuses the application ID or the key: check --app-id, and give --rest-key where the app has one.`,
+        `${this.server} refuses the application ID or the key: check --app-id, and set PARSE_REST_KEY (or give --rest-key) where the app has one.`,
       );
     }
     return answer;
@@ -146,12 +149,28 @@ function serverUrl(text: string): string {
   return url.origin + url.pathname.replace(/\/+$/, '');
 }
 
-function whyUnreachable(error: Error): string {
+const UNREACHABLE: Record<string, string> = {
+  ECONNREFUSED: 'nothing listens there',
+  ECONNRESET: 'the connection was cut',
+  ENOTFOUND: 'there is no such host',
+  EAI_AGAIN: 'there is no such host, or no network',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'what listens there speaks no TLS: http:// perhaps, or another port',
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: 'what listens there speaks no TLS: http:// perhaps, or another port',
+  CERT_HAS_EXPIRED: 'its certificate has expired',
+  CERT_NOT_YET_VALID: "its certificate is not valid yet, or this machine's clock is wrong",
+  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another host',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is signed by itself, which clients refuse too',
+  SELF_SIGNED_CERT_IN_CHAIN: 'its certificate is signed by an authority that this machine does not know',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    'its certificate is signed by an authority that this machine does not know',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'the certificate of who signed its certificate is not sent along',
+};
+
+/** @param error what `fetch` rejects with */
+export function whyUnreachable(error: Error): string {
   if (error.name === 'TimeoutError') return `no answer within ${TIMEOUT_MS / 1000} seconds`;
   // Fails before it is sent.
   if (!error.cause) return 'a key has a character in it that no key has';
-  const { code } = error.cause as { code?: string };
-  if (code === 'ECONNREFUSED') return 'nothing listens there';
-  if (code === 'ENOTFOUND') return 'there is no such host';
-  return code ?? 'no connection';
+  const { code = 'no connection' } = error.cause as { code?: string };
+  return UNREACHABLE[code] ?? code;
 }

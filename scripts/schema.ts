@@ -40,7 +40,7 @@ runCommand(async () => {
     options: { ...parseAppOptions, yes: { type: 'boolean', default: false } },
   });
   readDotEnv({ quiet: true });
-  const app = new ParseApp(values);
+  const app = new ParseApp(values, process.env);
   const { classes } = readPolicy(join(projectRoot, 'back4app.json'));
   const masterKey = await givenMasterKey(process.env, canAsk);
   if (!masterKey) throw new UserError('The schema needs the master key: set PARSE_MASTER_KEY.');

@@ -8,6 +8,7 @@ import {
   nexmoCredentials,
   VIRGIL_VARIABLES,
   type VirgilCredentials,
+  virgilApiUrl,
   virgilCredentials,
 } from '../../cloud/credentials';
 import { issueVirgilToken } from '../../cloud/tokens/virgil-token';
@@ -28,7 +29,7 @@ const credentialSets: CredentialSet[] = [
   {
     function: 'virgil-jwt',
     variables: VIRGIL_VARIABLES,
-    read: virgilCredentials,
+    read: (environment) => [virgilCredentials(environment), virgilApiUrl(environment)],
     makeExample: () => ({
       VIRGIL_APP_ID: '0'.repeat(32),
       VIRGIL_APP_KEY_ID: '1'.repeat(32),
@@ -61,10 +62,7 @@ export async function* checkCredentials(environment: Environment, mayBeElsewhere
   for (const set of credentialSets) {
     const names = set.variables;
     if (names.every((name) => !environment[name]) && (set.isOptional || mayBeElsewhere)) {
-      yield skipped(
-        set.function,
-        `${names.join(', ')} are not set here: needed on the server, for ${set.function}.`,
-      );
+      yield skipped(set.function, `${names.join(', ')} are not set here: needed on the server.`);
       continue;
     }
     // Each among well-formed others, so that every fault is named and not the first alone.
@@ -76,7 +74,8 @@ export async function* checkCredentials(environment: Environment, mayBeElsewhere
     );
     for (const [i, name] of names.entries()) {
       const reason = faults[i];
-      yield reason ? fault(name, reason) : ok(name, 'well-formed');
+      // The reason begins with the name.
+      yield reason ? fault(name, reason.replace(`${name} `, '')) : ok(name, 'well-formed');
     }
     const reason = faults.some(Boolean) ? undefined : whyRefused(set, environment);
     if (reason) yield fault(set.function, reason);

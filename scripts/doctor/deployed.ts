@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
+import { initCrypto, VirgilCrypto } from 'virgil-crypto';
 import { Jwt } from 'virgil-sdk';
 import {
   type Environment,
   NEXMO_API_URL,
   NEXMO_VARIABLES,
+  VIRGIL_API_URL,
   VIRGIL_VARIABLES,
   type VirgilCredentials,
   virgilCredentials,
@@ -12,6 +14,7 @@ import type { ClassPolicy, Policy } from '../../cloud/policy';
 import type { IssuedToken } from '../../cloud/tokens/issued-token';
 import { inShort, type ParseApp } from '../parse-app';
 import { type Finding, type Findings, fault, ok, skipped } from './finding';
+import { checkVirgilCloud } from './virgil-cloud';
 import { claimFaults, isSignedWith } from './virgil-token';
 
 // Parse.Error codes.
@@ -51,7 +54,8 @@ export async function* checkDeployed(app: ParseApp): Findings {
     ? ok('class creation', 'clients may not create classes')
     : fault(
         'class creation',
-        'clients may create classes, which no guard looks at: set allowClientClassCreation to false.',
+        'clients may create classes, which no guard looks at. On Back4App switch off "Allow class creation" (Server Settings, ' +
+          'Core Settings, Edit details); elsewhere set the option allowClientClassCreation to false.',
       );
   yield await checkPublicConfig(app);
 }
@@ -61,7 +65,7 @@ async function checkPublicConfig(app: ParseApp): Promise<Finding> {
   const answer = await app.call<{ params: Record<string, unknown> }>('GET', '/config');
   const { params } = answer.body;
   if (!params) return skipped(check, `the server does not show it (${inShort(answer)}).`);
-  const credentials = [...VIRGIL_VARIABLES, ...NEXMO_VARIABLES, NEXMO_API_URL];
+  const credentials = [...VIRGIL_VARIABLES, VIRGIL_API_URL, ...NEXMO_VARIABLES, NEXMO_API_URL];
   const shown = credentials.filter((name) => params[name] !== undefined);
   return shown.length > 0
     ? fault(
@@ -71,7 +75,7 @@ async function checkPublicConfig(app: ParseApp): Promise<Finding> {
     : ok(check, 'shows no credential to the public');
 }
 
-/** Checks what a user gets of a deployed app, and deletes what it made: the session, and a row that was accepted. */
+/** Checks what a user gets of a deployed app, and deletes what it made: the session, and the rows that were accepted. */
 export async function* checkAsUser(
   app: ParseApp,
   policy: Policy,
@@ -94,9 +98,9 @@ export async function* checkAsUser(
     yield* checkToken(app, policy, { identity, sessionToken }, environment);
     if (policy.virgil.guardUserIds) yield await checkUserId(app, { identity, sessionToken });
     for (const [className, classPolicy] of Object.entries(policy.classes)) {
-      if (classPolicy.encrypted.length > 0) {
-        yield* checkGuard(app, className, classPolicy, { identity, sessionToken });
-      }
+      const rows = rowsOf(app, className, classPolicy, { identity, sessionToken });
+      const maySave = classPolicy.encrypted.length === 0 || (yield* checkGuard(className, rows));
+      if (maySave) yield* checkSave(className, classPolicy, rows);
     }
   } finally {
     const logout = await app.call('POST', '/logout', {}, { sessionToken });
@@ -128,7 +132,7 @@ async function* checkToken(
       check,
       answer.body.code === SCRIPT_FAILED
         ? 'virgil-jwt is not there, or not configured: set the VIRGIL_ variables on the server; its log names the one at fault.'
-        : `virgil-jwt gives no token (${inShort(answer)}).`,
+        : `virgil-jwt gives none (${inShort(answer)}).`,
     );
     return;
   }
@@ -152,6 +156,7 @@ async function* checkToken(
     ? fault(check, `${faults.join('; ')}.`)
     : ok(check, 'header, issuer, identity, times: all as they should be');
   yield await checkSignature(jwt, environment);
+  yield await checkVirgilCloud(issued.token, identity, environment);
 }
 
 async function checkSignature(jwt: Jwt, environment: Environment): Promise<Finding> {
@@ -195,35 +200,92 @@ async function checkUserId(app: ParseApp, { identity, sessionToken }: LoggedIn):
     : skipped(check, `the server does not tell whether they are guarded (${inShort(answer)}).`);
 }
 
-/** Saves plaintext, as a client with a mistake would. */
-async function* checkGuard(
+/** The rows of a class, as one user saves them. */
+function rowsOf(
   app: ParseApp,
   className: string,
   { encrypted, sender }: ClassPolicy,
   { identity, sessionToken }: LoggedIn,
-): Findings {
-  const check = `${className} guard`;
-  const row = {
-    ...Object.fromEntries(encrypted.map((field) => [field, PLAINTEXT])),
-    ...(sender && { [sender]: identity }),
-    ACL: { [identity]: { read: true, write: true } },
+) {
+  const path = `/classes/${className}`;
+  const call = (method: string, pathOfRow: string, body?: object) =>
+    app.call<Record<string, unknown>>(method, pathOfRow, body, { sessionToken });
+  return {
+    save: (payload: string) =>
+      call('POST', path, {
+        ...Object.fromEntries(encrypted.map((field) => [field, payload])),
+        ...(sender && { [sender]: identity }),
+        ACL: { [identity]: { read: true, write: true } },
+      }),
+    read: (objectId: unknown) => call('GET', `${path}/${objectId}`),
+    /** @returns a fault where the row is still there */
+    async remove(objectId: unknown, check: string): Promise<Finding | undefined> {
+      if ((await call('DELETE', `${path}/${objectId}`)).status === 200) return undefined;
+      return fault(check, `the doctor may not delete its row ${objectId}: delete it in the dashboard.`);
+    },
   };
-  const save = await app.call<{ objectId: string }>('POST', `/classes/${className}`, row, { sessionToken });
+}
+
+type Rows = ReturnType<typeof rowsOf>;
+
+const MAY_NOT_SAVE = 'this user may not save here, or the class or a field is not there: npm run schema.';
+
+/**
+ * Saves plaintext, as a client with a mistake would.
+ *
+ * @returns whether there is any sense in saving more
+ */
+async function* checkGuard(className: string, rows: Rows): AsyncGenerator<Finding, boolean> {
+  const check = `${className} guard`;
+  const save = await rows.save(PLAINTEXT);
   const { objectId, code } = save.body;
   if (objectId) {
-    const deletion = await app.call('DELETE', `/classes/${className}/${objectId}`, undefined, {
-      sessionToken,
-    });
-    yield fault(check, `plaintext is accepted: npm run deploy, and see that no webhook replaces the guard.`);
-    if (deletion.status !== 200) {
-      yield fault(check, `the doctor may not delete its row ${objectId}: delete it in the dashboard.`);
-    }
-  } else if (code === VALIDATION_ERROR) yield ok(check, 'plaintext is refused');
-  else if (code === OPERATION_FORBIDDEN) {
-    yield fault(check, 'this user may not save here, or the class or a field is not there: npm run schema.');
-  } else
+    yield fault(check, 'plaintext is accepted: npm run deploy, and see that no webhook replaces the guard.');
+    const left = await rows.remove(objectId, check);
+    if (left) yield left;
+    return !left;
+  }
+  if (code === VALIDATION_ERROR) yield ok(check, 'plaintext is refused');
+  else if (code === OPERATION_FORBIDDEN) yield fault(check, MAY_NOT_SAVE);
+  else
     yield fault(
       check,
       `what it refuses is not plaintext (${inShort(save)}): npm run schema, npm run deploy.`,
     );
+  return code === VALIDATION_ERROR;
+}
+
+/** Saves an envelope and reads it, as every client does. */
+async function* checkSave(className: string, { encrypted }: ClassPolicy, rows: Rows): Findings {
+  const check = `${className} save`;
+  const envelope = await makeEnvelope();
+  const save = await rows.save(envelope);
+  const { objectId, code } = save.body;
+  if (!objectId) {
+    yield fault(
+      check,
+      code === OPERATION_FORBIDDEN
+        ? MAY_NOT_SAVE
+        : `a client cannot save (${inShort(save)}): see what else the class demands of a row, then npm run deploy.`,
+    );
+    return;
+  }
+  const read = await rows.read(objectId);
+  if (read.status !== 200) {
+    yield fault(check, `a client cannot read what it has saved (${inShort(read)}): npm run schema.`);
+  } else if (encrypted.some((field) => read.body[field] !== envelope)) {
+    yield fault(check, 'what is read is not what was saved: see what other triggers of the class do.');
+  } else {
+    yield ok(check, 'a client can save, and reads what it has saved');
+  }
+  const left = await rows.remove(objectId, check);
+  if (left) yield left;
+}
+
+/** What E3Kit's `authEncrypt` makes, for a key that nobody has. */
+async function makeEnvelope(): Promise<string> {
+  await initCrypto();
+  const crypto = new VirgilCrypto();
+  const { privateKey, publicKey } = crypto.generateKeys();
+  return crypto.signAndEncrypt(PLAINTEXT, privateKey, [publicKey], true).toString('base64');
 }

@@ -23,7 +23,7 @@ interface MainFile {
 
 /** Looks whether an app's own `main.js` requires the bundle, and before all else. It is read, and nothing of it runs. */
 export function checkMainFile(file: string): MainFile {
-  const check = 'main.js';
+  const check = 'Cloud Code';
   const name = relative('.', file);
   const source = read(file);
   if (source === undefined) return { finding: fault(check, `${name} cannot be read: check --main.`) };

@@ -22,7 +22,7 @@ export async function* checkSchema(app: ParseApp, policy: Policy, masterKey: str
       continue;
     }
     yield checkPermissions(schema);
-    yield checkFields(schema, classPolicy);
+    yield* checkFields(schema, classPolicy);
     yield checkDefaults(schema);
     if (classPolicy.encrypted.length > 0) yield await checkRows(app, className, classPolicy, masterKey);
   }
@@ -66,26 +66,23 @@ function checkPermissions({ className, classLevelPermissions }: ClassSchema): Fi
     : ok(check, 'closed to the public');
 }
 
-function checkFields({ className, fields }: ClassSchema, { encrypted, plain }: ClassPolicy): Finding {
+function* checkFields(
+  { className, fields }: ClassSchema,
+  { encrypted, plain }: ClassPolicy,
+): Generator<Finding> {
   const check = `${className} fields`;
   const known = [...PARSE_FIELDS, ...encrypted, ...plain];
   const unknown = Object.keys(fields).filter((field) => !known.includes(field));
-  if (unknown.length > 0) {
-    const names = unknown.join(', ');
-    return fault(
-      check,
-      `not in the policy: ${names}. Name them in back4app.json, or delete them in the dashboard.`,
-    );
-  }
   const missing = [...encrypted, ...plain].filter((field) => !fields[field]);
-  if (missing.length > 0) return fault(check, `not there: ${missing.join(', ')}. Add them: npm run schema.`);
-  const notStrings = encrypted.filter((field) => fields[field]?.type !== 'String');
-  return notStrings.length > 0
-    ? fault(
-        check,
-        `encrypted, and not of type String: ${notStrings.join(', ')}. Name other fields in back4app.json.`,
-      )
-    : ok(check, 'those of the policy');
+  const notStrings = encrypted.filter((field) => fields[field] && fields[field].type !== 'String');
+  const faults: [string[], string, string][] = [
+    [unknown, 'not in the policy', 'Name them in back4app.json, or delete them in the dashboard.'],
+    [missing, 'not there', 'Add them: npm run schema.'],
+    [notStrings, 'encrypted, and not of type String', 'Name other fields in back4app.json.'],
+  ];
+  const found = faults.filter(([names]) => names.length > 0);
+  for (const [names, what, mend] of found) yield fault(check, `${what}: ${names.join(', ')}. ${mend}`);
+  if (found.length === 0) yield ok(check, 'those of the policy');
 }
 
 function checkDefaults({ className, fields }: ClassSchema): Finding {

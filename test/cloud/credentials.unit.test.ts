@@ -7,7 +7,9 @@ import {
   NEXMO_VARIABLES,
   nexmoApiUrl,
   nexmoCredentials,
+  VIRGIL_API_URL,
   VIRGIL_VARIABLES,
+  virgilApiUrl,
   virgilCredentials,
 } from '../../cloud/credentials';
 import { becomeCloudCode } from '../support/cloud-code';
@@ -187,6 +189,16 @@ describe('NEXMO_API_URL', () => {
       'CredentialError: NEXMO_API_URL is not an https:// address (http:// is for this machine alone).',
     );
   });
+});
+
+test('the address of Virgil Cloud is its own by default, and another under the same rules', () => {
+  expect(virgilApiUrl({})).toBe('https://api.virgilsecurity.com');
+  expect(virgilApiUrl({ [VIRGIL_API_URL]: 'http://127.0.0.1:1337/virgil/' })).toBe(
+    'http://127.0.0.1:1337/virgil',
+  );
+  expect(fault(() => virgilApiUrl({ VIRGIL_API_URL: 'http://virgil.example' }))).toBe(
+    'CredentialError: VIRGIL_API_URL is not an https:// address (http:// is for this machine alone).',
+  );
 });
 
 describe('the credentials of a function', () => {

@@ -1,4 +1,5 @@
-import { createServer, type IncomingMessage } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
 export interface HttpAnswer {
@@ -8,18 +9,26 @@ export interface HttpAnswer {
   body?: unknown;
 }
 
-/** A server that is not Parse Server. One that gives no answer hangs. */
-export async function startHttpServer(answer: (request: IncomingMessage) => HttpAnswer | undefined) {
-  const server = createServer((request, response) => {
+/**
+ * A server that is not Parse Server. One that gives no answer hangs.
+ *
+ * @param tls for `https:`, a certificate and its key
+ */
+export async function startHttpServer(
+  answer: (request: IncomingMessage) => HttpAnswer | undefined,
+  tls?: { cert: string; key: string },
+) {
+  const listener = (request: IncomingMessage, response: ServerResponse) => {
     const given = answer(request);
     if (!given) return;
     const { status = 200, headers, body = '' } = given;
     response.writeHead(status, headers);
     response.end(typeof body === 'string' ? body : JSON.stringify(body));
-  });
+  };
+  const server = tls ? createTlsServer(tls, listener) : createServer(listener);
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `${tls ? 'https' : 'http'}://127.0.0.1:${(server.address() as AddressInfo).port}`,
     stop: () =>
       new Promise<void>((done) => {
         server.close(() => done());

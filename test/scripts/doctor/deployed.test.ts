@@ -1,10 +1,13 @@
+import { join } from 'node:path';
 import type { Finding } from '../../../scripts/doctor/finding';
 import { type BareParseServer, startBareParseServer } from '../../../scripts/local/bare-parse-server';
+import { makeCertificate } from '../../support/certificate';
 import { envelopeMaker } from '../../support/envelopes';
 import { startHttpServer, unusedUrl } from '../../support/http-server';
 import { makeProject } from '../../support/project';
 import { restClient } from '../../support/rest';
 import { makeVirgilApplication } from '../../support/virgil-application';
+import { serveVirgilCloud } from '../../support/virgil-cloud';
 import { loadVirgilCrypto } from '../../support/virgil-crypto';
 
 const project = makeProject();
@@ -13,14 +16,21 @@ const password = 'a password';
 const printed: string[] = [];
 const secrets = new Set([password, 'a wrong password', 'a-wrong-key', 'test-master-key']);
 
-/** Runs the doctor on a server, with nothing but what is given. */
+/** Runs the doctor on a server, with nothing but what is given, and on no Virgil Cloud but one that is given. */
 async function doctor(server: { url: string; appId: string }, environment = {}, args: string[] = []) {
   const app = ['--server', server.url, '--app-id', server.appId];
-  const run = await project.run('doctor', [...app, '--json', ...args], environment);
+  const run = await project.run('doctor', [...app, '--json', ...args], {
+    VIRGIL_API_URL: nowhere,
+    ...environment,
+  });
   printed.push(run.stdout, run.stderr);
   expect(run.stderr).toBe('');
   const report = JSON.parse(run.stdout) as { ok: boolean; findings: Finding[] };
   expect(run.status).toBe(report.ok ? 0 : 1);
+  for (const { check, message } of report.findings) {
+    const [name] = /^(?:Message|ChatThread|virgil-jwt)\b/.exec(check) ?? [];
+    if (name) expect(message).not.toContain(name);
+  }
   const byCheck = Object.fromEntries(report.findings.map(({ check, ...finding }) => [check, finding]));
   return { ...report, byCheck, checks: report.findings.map(({ check }) => check) };
 }
@@ -29,8 +39,10 @@ const fault = (message: RegExp) => ({ status: 'fault', message: expect.stringMat
 const ok = expect.objectContaining({ status: 'ok' });
 
 let crypto: Awaited<ReturnType<typeof loadVirgilCrypto>>;
+let nowhere: string;
 beforeAll(async () => {
   crypto = await loadVirgilCrypto();
+  nowhere = await unusedUrl();
 });
 afterAll(() => project.remove());
 
@@ -38,6 +50,7 @@ describe('an app that is deployed as it should be', () => {
   let server: BareParseServer;
   let client: ReturnType<typeof restClient>;
   let user: { DOCTOR_USER: string; DOCTOR_PASSWORD: string };
+  let virgilCloud: Awaited<ReturnType<typeof serveVirgilCloud>>;
   let credentials: Record<string, string>;
   const key = { PARSE_MASTER_KEY: 'test-master-key' };
 
@@ -45,10 +58,15 @@ describe('an app that is deployed as it should be', () => {
     server = await startBareParseServer({ parseOptions: { allowClientClassCreation: false } });
     client = restClient(server);
     user = { DOCTOR_USER: (await client.signUp()).username, DOCTOR_PASSWORD: password };
-    credentials = makeVirgilApplication(crypto).environment;
-    secrets.add(credentials.VIRGIL_APP_KEY as string);
+    const application = makeVirgilApplication(crypto);
+    virgilCloud = await serveVirgilCloud(application);
+    credentials = { ...application.environment, VIRGIL_API_URL: virgilCloud.url };
+    secrets.add(application.environment.VIRGIL_APP_KEY);
   });
-  afterAll(() => server.stop());
+  afterAll(async () => {
+    await server.stop();
+    await virgilCloud.close();
+  });
 
   test('before npm run schema: each class is named, and the credentials that the server lacks', async () => {
     const { byCheck } = await doctor(server, { ...user, ...key });
@@ -86,8 +104,11 @@ describe('an app that is deployed as it should be', () => {
       'log in',
       'token',
       'signature',
+      'Virgil Cloud',
       'user IDs',
       'Message guard',
+      'Message save',
+      'ChatThread save',
       'log out',
       'master key',
       'webhooks',
@@ -96,6 +117,33 @@ describe('an app that is deployed as it should be', () => {
       ...['database', 'sessions'],
     ]);
     expect(await rows()).toEqual(before);
+  });
+
+  test('a token that Virgil Cloud does not take, and a Virgil Cloud that cannot be asked', async () => {
+    const askedAt = async (url: string) => {
+      const { byCheck, ok: isWell } = await doctor(server, { ...user, VIRGIL_API_URL: url });
+      return { ...byCheck['Virgil Cloud'], isWell };
+    };
+    const other = await serveVirgilCloud(makeVirgilApplication(crypto));
+    expect(await askedAt(other.url)).toEqual({
+      ...fault(
+        /does not take the token \(status 401, code 20304\): set the VIRGIL_APP_ID, .* of one application/,
+      ),
+      isWell: false,
+    });
+    await other.close();
+    expect(await askedAt(other.url)).toEqual({
+      status: 'warning',
+      message: `${other.url} cannot be asked: nothing listens there.`,
+      isWell: true,
+    });
+    const page = await startHttpServer(() => ({ status: 404, body: '<!doctype html>' }));
+    expect(await askedAt(page.url)).toMatchObject({
+      status: 'warning',
+      message: /\(status 404\).*VIRGIL_API_URL/,
+    });
+    await page.stop();
+    expect(await askedAt('http://virgil.example')).toMatchObject(fault(/^VIRGIL_API_URL is not an https:/));
   });
 
   test('without a user and the master key: what needs them is skipped, and says so', async () => {
@@ -223,6 +271,7 @@ describe('an app without this package, with a past', () => {
     const { byCheck } = await doctor(server, user);
     expect(byCheck.token).toEqual(fault(/virgil-jwt is not there/));
     expect(byCheck['Message guard']).toEqual(fault(/plaintext is accepted: npm run deploy/));
+    expect(byCheck['Message save']).toEqual(ok);
     expect(byCheck['log out']).toEqual(ok);
     expect(await rows()).toEqual(before);
   });
@@ -274,9 +323,13 @@ describe('an app without this package, with a past', () => {
   });
 
   test('is seen with the master key: permissions, fields, default values, old plaintext', async () => {
-    const { byCheck } = await doctor(server, key);
+    const { byCheck, findings } = await doctor(server, key);
     expect(byCheck['Message permissions']).toEqual(fault(/open to the public: find, get, count, create/));
-    expect(byCheck['Message fields']).toEqual(fault(/not in the policy: preview\./));
+    expect(findings).toContainEqual({ check: 'Message fields', ...fault(/not in the policy: preview\./) });
+    expect(findings).toContainEqual({
+      check: 'Message fields',
+      ...fault(/not there: threadId, timestamp\./),
+    });
     expect(byCheck['ChatThread fields']).toEqual(
       fault(/not there: senderUsername, recipient.*npm run schema/),
     );
@@ -284,12 +337,12 @@ describe('an app without this package, with a past', () => {
     expect(byCheck['Message rows']).toEqual(fault(/^2 of 3 rows hold plaintext/));
   });
 
-  test('an encrypted field that cannot hold an envelope', async () => {
+  test('an encrypted field that cannot hold an envelope, and whatever else is wrong with the fields', async () => {
     const policy = {
       virgil: { tokenTtlSeconds: 1200 },
-      classes: { Photo: { encrypted: ['image'], plain: [] } },
+      classes: { Photo: { encrypted: ['image'], plain: ['sentAt'] } },
     };
-    const photo = { className: 'Photo', fields: { image: { type: 'Object' } } };
+    const photo = { className: 'Photo', fields: { image: { type: 'Object' }, stray: { type: 'String' } } };
     await client.call('POST', '/schemas/Photo', photo, master);
     await client.call('POST', '/classes/Photo', { image: { text: OLD_MESSAGE } }, master);
     const elsewhere = makeProject();
@@ -298,6 +351,8 @@ describe('an app without this package, with a past', () => {
     const { stdout } = await elsewhere.run('doctor', app, { ...user, ...key });
     elsewhere.remove();
     printed.push(stdout);
+    expect(stdout).toMatch(/^fault +Photo fields +not in the policy: stray\./m);
+    expect(stdout).toMatch(/^fault +Photo fields +not there: sentAt\./m);
     expect(stdout).toMatch(/^fault +Photo fields +encrypted, and not of type String: image\./m);
     expect(stdout).toMatch(/^fault +Photo rows +1 of 1 rows hold plaintext/m);
     expect(stdout).toMatch(/^fault +Photo guard +what it refuses is not plaintext \(status 400, code 111\)/m);
@@ -337,7 +392,11 @@ describe('an app without this package, with a past', () => {
     expect(other.byCheck.token).toEqual(fault(/kid is not.*iss is not.*sub is not.*iat is not now/));
     expect(other.byCheck.token).toEqual(fault(/identity is not the user's objectId; expiresAt is not/));
     hookAnswer = {};
-    expect((await doctor(server, user)).byCheck.token).toEqual(fault(/gives no token/));
+    expect((await doctor(server, user)).byCheck.token).toEqual(fault(/gives none/));
+    hookAnswer = { body: OLD_MESSAGE };
+    expect((await doctor(server, user)).byCheck['Message save']).toEqual(
+      fault(/not what was saved: see what other triggers/),
+    );
     await client.call('PUT', '/hooks/triggers/Message/beforeSave', { __op: 'Delete' }, master);
     for (const functionName of functions) {
       await client.call('PUT', `/hooks/functions/${functionName}`, { __op: 'Delete' }, master);
@@ -367,6 +426,7 @@ describe('an app without this package, with a past', () => {
       check: 'Message guard',
       ...fault(new RegExp(`may not delete its row ${results[0].objectId}`)),
     });
+    expect(results).toHaveLength(1);
   });
 });
 
@@ -418,10 +478,30 @@ describe('a server that is no Parse Server', () => {
         ? { status: 400, body: { code: 209, error: 'Invalid session token' } }
         : { status: 403, body: { error: 'unauthorized' } },
     );
-    expect(await serverFinding(url)).toEqual(fault(/give --rest-key where the app has one/));
-    const { byCheck } = await doctor({ url, appId: 'app' }, {}, ['--rest-key', 'rest']);
+    expect(await serverFinding(url)).toEqual(fault(/set PARSE_REST_KEY \(or give --rest-key\)/));
+    const given = await doctor({ url, appId: 'app' }, {}, ['--rest-key', 'rest']);
+    expect(given.byCheck['virgil-jwt']).toEqual(ok);
+    const set = await doctor({ url, appId: 'app' }, { PARSE_REST_KEY: 'rest' });
+    expect(set.byCheck['virgil-jwt']).toEqual(ok);
     await stop();
-    expect(byCheck['virgil-jwt']).toEqual(ok);
+  });
+
+  test('it speaks no TLS, or its certificate is not to be trusted', async () => {
+    const plain = await startHttpServer(() => ({}));
+    expect(await serverFinding(plain.url.replace('http:', 'https:'))).toEqual(fault(/speaks no TLS/));
+    await plain.stop();
+    const findingFor = async (host: string, until: string, isTrusted: boolean) => {
+      const tls = makeCertificate(host, '20', until);
+      project.write('authority.pem', tls.cert);
+      const { url, stop } = await startHttpServer(() => ({}), tls);
+      const trust = isTrusted ? { NODE_EXTRA_CA_CERTS: join(project.folder, 'authority.pem') } : {};
+      const { byCheck } = await doctor({ url, appId: 'app' }, trust);
+      await stop();
+      return byCheck.server;
+    };
+    expect(await findingFor('127.0.0.1', '40', false)).toEqual(fault(/certificate is signed by itself/));
+    expect(await findingFor('example.com', '40', true)).toEqual(fault(/certificate is for another host/));
+    expect(await findingFor('127.0.0.1', '21', true)).toEqual(fault(/certificate has expired/));
   });
 });
 

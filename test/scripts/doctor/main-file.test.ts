@@ -115,7 +115,7 @@ test('the bundle itself, and a file that is not there', () => {
 test('npm run doctor -- --main: the bundle that it looks at is the one that is required', async () => {
   writeFileSync(main, REQUIRE);
   const { stdout } = await project.run('doctor', ['--main', 'app/main.js']);
-  expect(stdout).toMatch(/^ok +main\.js +app\/main\.js requires the bundle first/m);
+  expect(stdout).toMatch(/^ok +Cloud Code +app\/main\.js requires the bundle first/m);
   expect(stdout).toMatch(/^ok +bundle +app\/lib\/guards\.js is fresh/m);
   expect(stdout).toMatch(/^ok +bundle alone +registers virgil-jwt/m);
   const policy = JSON.stringify({ virgil: { tokenTtlSeconds: 60 }, classes: {} });

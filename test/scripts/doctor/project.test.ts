@@ -36,6 +36,9 @@ async function findings(changes: Record<string, string> = {}) {
   const { stdout, status } = await doctor(changes, ['--json']);
   const report = JSON.parse(stdout) as { ok: boolean; findings: Finding[] };
   expect(status).toBe(report.ok ? 0 : 1);
+  for (const { check, message } of report.findings) {
+    if (check in environment || check.startsWith('NEXMO_')) expect(message).not.toContain(`${check} `);
+  }
   expect(report.ok).toBe(report.findings.every((finding) => finding.status !== 'fault'));
   return Object.fromEntries(report.findings.map(({ check, ...finding }) => [check, finding]));
 }
@@ -125,6 +128,14 @@ describe('credentials', () => {
     expect(well.NEXMO_PRIVATE_KEY?.status).toBe('ok');
     const elsewhere = await findings({ ...application, NEXMO_API_URL: 'http://vonage.example' });
     expect(elsewhere['nexmo-jwt']).toEqual(fault(/NEXMO_API_URL is not an https:/));
+  });
+
+  test('the address of Virgil Cloud', async () => {
+    const found = await findings({ VIRGIL_API_URL: 'http://virgil.example' });
+    expect(found['virgil-jwt']).toEqual(fault(/VIRGIL_API_URL is not an https:/));
+    expect(
+      (await findings({ VIRGIL_API_URL: 'http://127.0.0.1:1337/virgil' }))['virgil-jwt'],
+    ).toBeUndefined();
   });
 
   test('swapped IDs, where the App Key tells its own', async () => {

@@ -1,0 +1,50 @@
+import { CredentialError, type Environment, virgilApiUrl } from '../../cloud/credentials';
+import { type Answer, inShort, TIMEOUT_MS, whyUnreachable } from '../parse-app';
+import { type Finding, fault, ok, warning } from './finding';
+
+/**
+ * Asks Virgil Cloud for the user's own cards, as E3Kit does. It alone tells whether the application and its App Key are
+ * those that Virgil knows.
+ *
+ * @param token a Virgil JWT of that user
+ */
+export async function checkVirgilCloud(
+  token: string,
+  identity: string,
+  environment: Environment,
+): Promise<Finding> {
+  const check = 'Virgil Cloud';
+  let url: string;
+  try {
+    url = virgilApiUrl(environment);
+  } catch (error) {
+    if (error instanceof CredentialError) return fault(check, error.message);
+    throw error;
+  }
+  let answer: Answer<unknown>;
+  try {
+    const response = await fetch(`${url}/card/v5/actions/search`, {
+      method: 'POST',
+      headers: { Authorization: `Virgil ${token}`, 'Content-Type': 'application/json' },
+      body: JSON.stringify({ identities: [identity] }),
+      // The token is for this server, not for the one that it points at.
+      redirect: 'manual',
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+    const body = await response.json().catch(() => ({}));
+    answer = { status: response.status, body: body ?? {} };
+  } catch (error) {
+    return warning(check, `${url} cannot be asked: ${whyUnreachable(error as Error)}.`);
+  }
+  if (answer.status === 200) return ok(check, 'takes the token');
+  return answer.status === 401
+    ? fault(
+        check,
+        `${url} does not take the token (${inShort(answer)}): set the VIRGIL_APP_ID, VIRGIL_APP_KEY_ID and VIRGIL_APP_KEY ` +
+          'of one application on the server, and its VIRGIL_API_URL here if it has another.',
+      )
+    : warning(
+        check,
+        `${url} does not answer as it should (${inShort(answer)}): try again, or check VIRGIL_API_URL.`,
+      );
+}
