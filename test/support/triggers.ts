@@ -1,0 +1,82 @@
+import { createRequire } from 'node:module';
+import { objectsOfSave } from './cloud-code';
+
+/** The file of a module of Parse Server: of the oldest one that is supported, in `npm run test:oldest`. */
+export function parseServerFile(module: string): string {
+  process.env.PARSE_SERVER_LOGS_FOLDER = 'null'; // it makes the folder when it is loaded
+  return require.resolve(`${process.env.PARSE_SERVER_MODULE ?? 'parse-server'}/lib/${module}`);
+}
+
+interface Caller {
+  user?: Parse.User;
+  master?: boolean;
+}
+
+interface Save {
+  written: object;
+  /** The row that is updated; none on create. */
+  stored?: { objectId: string };
+  by?: Caller;
+}
+
+type MaybeRunTrigger = (...trigger: unknown[]) => Promise<{ object: object } | undefined>;
+
+/**
+ * Parse Server's own triggers in this process: it keeps them, checks their validators, runs them and logs. Cloud Code's
+ * global is its SDK, with `Parse.Cloud.beforeSave` as its `Parse.Cloud.js` has it.
+ */
+export function startTriggers() {
+  const file = parseServerFile('triggers');
+  const triggers = require(file);
+  const ParseSdk = createRequire(file)('parse/node');
+  const { maybeRunTrigger } = triggers;
+  const lines: string[] = [];
+  const log = (line: string) => lines.push(line);
+  require(parseServerFile('logger')).setLogger({
+    info: log,
+    warn: log,
+    error: log,
+    truncateLogMessage: (line: string) => line,
+  });
+  Object.assign(globalThis, { Parse: ParseSdk });
+  ParseSdk.initialize('app');
+  const applicationId = 'app';
+  const logLevels = { triggerBeforeSuccess: 'info', triggerBeforeError: 'error', triggerAfter: 'info' };
+
+  return {
+    /** As the process was before the bundle was required. */
+    reset() {
+      triggers._unregisterAll();
+      triggers.maybeRunTrigger = maybeRunTrigger;
+      lines.length = 0;
+      ParseSdk.Cloud.beforeSave = (parseClass: unknown, handler: unknown, validator: unknown) =>
+        triggers.addTrigger(
+          'beforeSave',
+          triggers.getClassName(parseClass),
+          handler,
+          applicationId,
+          validator,
+        );
+    },
+    triggers: triggers as { maybeRunTrigger?: MaybeRunTrigger; addTrigger(...trigger: unknown[]): void },
+    /** What it has logged of saves since it was last asked. */
+    logged: () => lines.splice(0).join('\n'),
+    /**
+     * Runs a trigger as Parse Server does, `beforeSave` unless another is named.
+     *
+     * @returns what it would store, or the error that the client would get
+     */
+    async save(className: string, { written, stored, by = {} }: Save, type = 'beforeSave'): Promise<unknown> {
+      const { object, original } = objectsOfSave(className, written, stored);
+      const auth = { isMaster: by.master === true, user: by.user, getUserRoles: async () => [] };
+      const config = { applicationId, logLevels };
+      try {
+        return (await triggers.maybeRunTrigger(type, auth, object, original, config, {}))?.object;
+      } catch (error) {
+        if (error instanceof ParseSdk.Error)
+          return `${(error as Parse.Error).code} ${(error as Error).message}`;
+        throw error;
+      }
+    },
+  };
+}
