@@ -5,7 +5,7 @@
  */
 export function hideFromLog(object: Parse.Object, original: Parse.Object | undefined): void {
   const shown = () => ({ className: object.className, objectId: original?.id });
-  const hide = (json: object) => Object.defineProperty(json, 'toJSON', { configurable: true, value: shown });
+  const hide = (json: object) => Object.defineProperty(json, 'toJSON', { value: shown });
   const define = (method: string, value: unknown) =>
     Object.defineProperty(object, method, { configurable: true, value });
   const { toJSON, _getSaveJSON } = methodsOf(object);
