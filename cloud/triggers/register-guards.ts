@@ -118,7 +118,7 @@ function hiding(validator: Validator): Validator {
 }
 
 function skipsMasterKey(validator: Validator): boolean {
-  return typeof validator === 'object' && validator.skipWithMasterKey === true;
+  return typeof validator === 'object' && validator?.skipWithMasterKey === true;
 }
 
 type ParseClass = string | { className?: string; name: string };
