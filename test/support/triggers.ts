@@ -19,8 +19,6 @@ interface Save {
   by?: Caller;
 }
 
-type MaybeRunTrigger = (...trigger: unknown[]) => Promise<{ object: object } | undefined>;
-
 /**
  * Parse Server's own triggers in this process: it keeps them, checks their validators, runs them and logs. Cloud Code's
  * global is its SDK, with `Parse.Cloud.beforeSave` as its `Parse.Cloud.js` has it.
@@ -29,15 +27,11 @@ export function startTriggers() {
   const file = parseServerFile('triggers');
   const triggers = require(file);
   const ParseSdk = createRequire(file)('parse/node');
-  const { maybeRunTrigger } = triggers;
+  const original = { ...triggers };
   const lines: string[] = [];
   const log = (line: string) => lines.push(line);
-  require(parseServerFile('logger')).setLogger({
-    info: log,
-    warn: log,
-    error: log,
-    truncateLogMessage: (line: string) => line,
-  });
+  const logger = { info: log, warn: log, error: log, truncateLogMessage: (line: string) => line };
+  require(parseServerFile('logger')).setLogger(logger);
   Object.assign(globalThis, { Parse: ParseSdk });
   ParseSdk.initialize('app');
   const applicationId = 'app';
@@ -47,7 +41,7 @@ export function startTriggers() {
     /** As the process was before the bundle was required. */
     reset() {
       triggers._unregisterAll();
-      triggers.maybeRunTrigger = maybeRunTrigger;
+      Object.assign(triggers, original);
       lines.length = 0;
       ParseSdk.Cloud.beforeSave = (parseClass: unknown, handler: unknown, validator: unknown) =>
         triggers.addTrigger(
@@ -58,7 +52,7 @@ export function startTriggers() {
           validator,
         );
     },
-    triggers: triggers as { maybeRunTrigger?: MaybeRunTrigger; addTrigger(...trigger: unknown[]): void },
+    triggers: triggers as Record<string, ((...how: unknown[]) => unknown) | undefined>,
     /** What it has logged of saves since it was last asked. */
     logged: () => lines.splice(0).join('\n'),
     /**
@@ -67,11 +61,11 @@ export function startTriggers() {
      * @returns what it would store, or the error that the client would get
      */
     async save(className: string, { written, stored, by = {} }: Save, type = 'beforeSave'): Promise<unknown> {
-      const { object, original } = objectsOfSave(className, written, stored);
+      const { object, original: row } = objectsOfSave(className, written, stored);
       const auth = { isMaster: by.master === true, user: by.user, getUserRoles: async () => [] };
-      const config = { applicationId, logLevels };
+      const config = { applicationId, logLevels, loggerController: logger };
       try {
-        return (await triggers.maybeRunTrigger(type, auth, object, original, config, {}))?.object;
+        return (await triggers.maybeRunTrigger(type, auth, object, row, config, {}))?.object;
       } catch (error) {
         if (error instanceof ParseSdk.Error)
           return `${(error as Parse.Error).code} ${(error as Error).message}`;

@@ -1,4 +1,4 @@
-import type { Policy } from '../../../cloud/policy';
+import type { ClassPolicy, Policy } from '../../../cloud/policy';
 import { registerGuards } from '../../../cloud/triggers/register-guards';
 import { envelopeMaker } from '../../support/envelopes';
 import { startTriggers } from '../../support/triggers';
@@ -10,9 +10,11 @@ const notStorable = (className: string) =>
   `142 ${className} cannot be saved with a File that has no url, or a Date that is none.`;
 const FILE = { __type: 'File', name: SECRET };
 
-const guarded = {
+const guarded: ClassPolicy = {
+  mode: 'enforce',
   encrypted: ['body'],
   plain: ['tag'],
+  types: {},
   maxPayloadBytes: 10_000,
   maxPlainBytes: 256,
   allowLegacyEncrypt: false,
@@ -20,7 +22,7 @@ const guarded = {
 const policyOf = (guardUserIds: boolean): Policy => ({
   virgil: { tokenTtlSeconds: 1200, guardUserIds },
   nexmo: { tokenTtlSeconds: 900, acl: {} },
-  classes: { Message: guarded, File: guarded },
+  classes: { Message: guarded, File: guarded, Reported: { ...guarded, mode: 'report' } },
 });
 
 const server = startTriggers();
@@ -133,33 +135,6 @@ describe('a validator', () => {
     expect(await save({ body: 'plain text' })).toBe(NOT_CIPHERTEXT);
     expect(await save({})).toMatchObject({ body: envelope });
     expect(server.logged()).not.toContain(SECRET);
-    expect(warned).not.toHaveBeenCalled();
-  });
-
-  test('that is a function has nothing logged where Parse Server cannot be wrapped', async () => {
-    server.reset();
-    const { maybeRunTrigger } = server.triggers;
-    server.triggers.maybeRunTrigger = undefined;
-    registerGuards(policyOf(false));
-    server.triggers.maybeRunTrigger = maybeRunTrigger;
-    define(
-      () => {},
-      () => {
-        throw 'not valid';
-      },
-    );
-    expect(await plaintext()).toBe('142 not valid');
-    expect(server.logged()).not.toContain(SECRET);
-    expect(warned).not.toHaveBeenCalled();
-    define(() => {});
-    expect(warned).not.toHaveBeenCalled();
-    define(() => {}, { requireUser: true });
-    expect(warned.mock.calls).toEqual([
-      [
-        'The validator of beforeSave Message is an object, and this Parse Server logs whole what it refuses: ' +
-          'use a function.',
-      ],
-    ]);
   });
 
   test('that is an object is checked, and has nothing it refuses logged', async () => {
@@ -167,7 +142,6 @@ describe('a validator', () => {
     expect(await plaintext()).toBe('142 Validation failed. Please login to continue.');
     expect(await plaintext(master)).toBe(NOT_CIPHERTEXT);
     expect(server.logged()).not.toContain(SECRET);
-    expect(warned).not.toHaveBeenCalled();
   });
 
   test.each([
@@ -194,6 +168,89 @@ describe('a validator', () => {
       for (const by of [{}, master]) expect(await plaintext(by)).toBe(NOT_CIPHERTEXT);
     },
   );
+});
+
+describe('a trigger that is defined above the require', () => {
+  test('runs with its validator, and the guard after it; the log says to put the require first', async () => {
+    server.reset();
+    define(({ object }) => object.set('tag', 'seen by the app'), {
+      fields: { tag: { options: (tag: unknown) => tag !== 'refused' } },
+    });
+    registerGuards(policyOf(false));
+    expect(await save({})).toMatchObject({ tag: 'seen by the app' });
+    expect(await plaintext()).toBe(NOT_CIPHERTEXT);
+    expect(await save({ body: SECRET, tag: 'refused' })).toMatch(/^142 Validation failed/);
+    expect(server.logged()).not.toContain(SECRET);
+    expect(warned.mock.calls).toEqual([
+      [
+        "beforeSave of Message is defined above require('./e2ee'). It runs, before the guard; but put the require " +
+          'first: a Parse Server that hides its triggers would lose it.',
+      ],
+    ]);
+  });
+
+  test('is replaced by one below, of which Parse Server warns, as it does of any two', async () => {
+    server.reset();
+    define(({ object }) => object.set('tag', 'above'));
+    registerGuards(policyOf(false));
+    expect(server.logged()).toBe('');
+    define(({ object }) => object.set('tag', 'below'));
+    expect(server.logged()).toMatch(/Duplicate cloud functions exist for Message/);
+    expect(await save({})).toMatchObject({ tag: 'below' });
+  });
+});
+
+test('of triggers below the require the last counts, and Parse Server warns of two, not of one and the guard', async () => {
+  define(({ object }) => object.set('tag', 'first'));
+  expect(server.logged()).toBe('');
+  expect(await save({})).toMatchObject({ tag: 'first' });
+  server.logged();
+  define(({ object }) => object.set('tag', 'second'));
+  expect(server.logged()).toMatch(/Duplicate cloud functions exist for Message/);
+  expect(await save({})).toMatchObject({ tag: 'second' });
+  expect(await plaintext()).toBe(NOT_CIPHERTEXT);
+  expect(warned).not.toHaveBeenCalled();
+});
+
+describe('where Parse Server does not show its triggers', () => {
+  beforeEach(() => {
+    server.reset();
+    const { getTrigger } = server.triggers;
+    server.triggers.getTrigger = undefined;
+    warned.mockClear();
+    registerGuards(policyOf(false));
+    server.triggers.getTrigger = getTrigger;
+  });
+
+  test('the load says what it means', () => {
+    expect(warned.mock.calls).toEqual([
+      [
+        'This Parse Server does not show its triggers. A beforeSave of a guarded class that is defined above this file is ' +
+          'replaced, and what a validator that is an object refuses is logged whole: use functions.',
+      ],
+    ]);
+  });
+
+  test('the guard guards, and what it or a validator that is a function refuses is not logged', async () => {
+    expect(await plaintext()).toBe(NOT_CIPHERTEXT);
+    define(
+      ({ object }) => object.set('tag', 'seen by the app'),
+      ({ object }: { object: Parse.Object }) => {
+        if (object.get('tag') === SECRET) throw 'not valid';
+      },
+    );
+    expect(await plaintext()).toBe('142 not valid');
+    expect(await save({})).toMatchObject({ tag: 'seen by the app' });
+    expect(server.logged()).not.toContain(SECRET);
+  });
+});
+
+test('a class that reports is saved as it comes, with a line in the log and the values nowhere in it', async () => {
+  const written = { body: SECRET, tag: SECRET };
+  expect(await server.save('Reported', { written })).toEqual(written);
+  const logged = server.logged();
+  expect(logged).toContain('e2ee report: Reported: 142 Reported.body is refused: not ');
+  expect(logged).not.toContain(SECRET);
 });
 
 describe('a class outside the policy', () => {
