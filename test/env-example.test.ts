@@ -3,8 +3,16 @@ import { join } from 'node:path';
 import { parse } from 'dotenv';
 import { projectRoot } from '../scripts/bundle';
 
-// Not for users to set: the system's, Parse Server's own, and that of npm run test:oldest.
-const OTHERS = ['PATH', 'NODE_ENV', 'TESTING', 'PARSE_SERVER_LOGS_FOLDER', 'PARSE_SERVER_MODULE'];
+// Not for users to set: the system's, Parse Server's own, and those of npm run test:oldest and test:engines.
+const OTHERS = [
+  'PATH',
+  'NODE_ENV',
+  'TESTING',
+  'PARSE_SERVER_LOGS_FOLDER',
+  'PARSE_SERVER_MODULE',
+  'TEST_DATABASE_URI',
+  'TEST_DATABASE_PREFIX',
+];
 
 const source = ['cloud', 'scripts']
   .flatMap((folder) =>

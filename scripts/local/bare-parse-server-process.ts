@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import express from 'express';
 import type { ChildSettings } from './bare-parse-server';
 import { openDatabase } from './database';
+import { type StoredRows, storedRows } from './stored-rows';
 
 const settings = JSON.parse(process.argv[2] as string) as ChildSettings;
 const { default: ParseServer, ParseGraphQLServer } = require(settings.parseServerModule);
@@ -14,7 +15,7 @@ async function main(): Promise<void> {
   const server = createServer(app);
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  const database = await openDatabase(join(settings.folder, 'data'), { DATABASE: 'postgres' }, () => {});
+  const database = await openDatabase(join(settings.folder, 'data'), settings.database, () => {});
 
   // Parse Server 5 starts by itself and calls back; later ones wait for start().
   let started = () => {};
@@ -33,7 +34,9 @@ async function main(): Promise<void> {
   app.use('/parse', parseServer.app);
   new ParseGraphQLServer(parseServer, { graphQLPath: '/graphql' }).applyGraphQL(app);
 
-  process.on('message', async ({ id, environment, sql, line }) => {
+  const { databaseController } = parseServer.config;
+  const rows = storedRows(databaseController);
+  process.on('message', async ({ id, environment, line, sql, call }) => {
     if (line) parseServer.config.loggerController.error(line);
     if (environment) {
       for (const [name, value] of Object.entries<string | null>(environment)) {
@@ -41,8 +44,17 @@ async function main(): Promise<void> {
         else process.env[name] = value;
       }
     }
-    const rows = sql ? await parseServer.config.databaseController.adapter._client.any(sql) : null;
-    process.send?.({ id, rows });
+    try {
+      let result: unknown;
+      if (sql) result = await databaseController.adapter._client.any(sql);
+      if (call) {
+        const method = rows[call.method as keyof StoredRows] as (...args: unknown[]) => unknown;
+        result = await method(...call.args);
+      }
+      process.send?.({ id, result });
+    } catch (error) {
+      process.send?.({ id, error: (error as Error).message });
+    }
   });
   process.once('disconnect', () => process.exit());
   process.send?.({ url });

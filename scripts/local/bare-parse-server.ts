@@ -4,6 +4,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bundle, projectRoot } from '../bundle';
+import { databaseFor } from '../engines/databases';
+import type { Row, StoredRows } from './stored-rows';
 
 /** Where Parse Server logs an error: the terminal, a file for all, and a file for errors. */
 const LOGS = 3;
@@ -21,6 +23,8 @@ interface BareParseServerOptions {
 
 export interface ChildSettings {
   folder: string;
+  /** The environment for `openDatabase`. */
+  database: Record<string, string>;
   parseServerModule: string;
   parseOptions: object;
 }
@@ -33,16 +37,18 @@ export interface BareParseServer {
   masterKey: string;
   /** All that the server has printed or written to its log files until now. */
   logged(): Promise<string>;
-  /** Every row of every table, as the database holds them. */
+  /** Every row of every class, as the database holds them. */
   stored(): Promise<string>;
-  /** Runs SQL past Parse Server. */
-  sql(sql: string): Promise<Record<string, unknown>[]>;
+  /** What the database holds, past Parse Server. */
+  rows: Omit<StoredRows, 'dump'>;
+  /** Runs SQL past Parse Server, on PostgreSQL: for what takes too long row by row. */
+  sql(sql: string): Promise<Row[]>;
   setEnvironment(environment: Record<string, string | null>): Promise<void>;
   stop(): Promise<void>;
 }
 
 /**
- * Boots a Parse Server with the bundle on PGlite, in a process of its own, for tests and the benchmark. Unlike `npm start`'s
+ * Boots a Parse Server with the bundle, on PGlite unless `npm run test:engines` says otherwise, in a process of its own, for tests and the benchmark. Unlike `npm start`'s
  * it has Parse Server's default options, log levels among them.
  */
 export async function startBareParseServer(options: BareParseServerOptions = {}): Promise<BareParseServer> {
@@ -56,6 +62,7 @@ export async function startBareParseServer(options: BareParseServerOptions = {})
   const masterKey = 'test-master-key';
   const settings: ChildSettings = {
     folder,
+    database: await databaseFor(folder),
     // `npm run test:oldest` runs these tests on the oldest Parse Server that the bundle supports.
     parseServerModule: process.env.PARSE_SERVER_MODULE ?? 'parse-server',
     parseOptions: {
@@ -106,7 +113,12 @@ export async function startBareParseServer(options: BareParseServerOptions = {})
     child.once('exit', (code) => fail(new Error(`Parse Server exited with ${code}:\n${printed}`)));
   });
   const ask = asker(child);
-  const sql = async (query: string) => (await ask({ sql: query })).rows;
+  const rows = new Proxy({} as StoredRows, {
+    get:
+      (_rows, method) =>
+      (...args: unknown[]) =>
+        ask({ call: { method, args } }),
+  });
 
   return {
     url: `${url}/parse`,
@@ -122,13 +134,9 @@ export async function startBareParseServer(options: BareParseServerOptions = {})
       }
       return written();
     },
-    sql,
-    async stored() {
-      const tables = await sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'");
-      const dump: unknown[] = [];
-      for (const { tablename } of tables) dump.push(await sql(`SELECT * FROM "${tablename}"`));
-      return JSON.stringify(dump);
-    },
+    stored: () => rows.dump(),
+    rows,
+    sql: (query) => ask({ sql: query }) as Promise<Row[]>,
     async setEnvironment(changes) {
       await ask({ environment: changes });
     },
@@ -141,16 +149,17 @@ export async function startBareParseServer(options: BareParseServerOptions = {})
   };
 }
 
-function asker(child: ChildProcess): (question: object) => Promise<{ rows: Record<string, unknown>[] }> {
+function asker(child: ChildProcess): (question: object) => Promise<unknown> {
   let lastId = 0;
   return (question) =>
-    new Promise((done) => {
+    new Promise((done, fail) => {
       const id = ++lastId;
       const listen = (message: unknown) => {
-        const answer = message as { id: number; rows: Record<string, unknown>[] };
+        const answer = message as { id: number; result?: unknown; error?: string };
         if (answer.id !== id) return;
         child.off('message', listen);
-        done(answer);
+        if (answer.error === undefined) done(answer.result);
+        else fail(new Error(answer.error));
       };
       child.on('message', listen);
       child.send({ id, ...question });

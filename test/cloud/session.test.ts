@@ -1,5 +1,6 @@
 import { decodeJwt } from 'jose';
 import { type BareParseServer, startBareParseServer } from '../../scripts/local/bare-parse-server';
+import { onMongoDb } from '../support/engine';
 import { type Caller, restClient } from '../support/rest';
 import { makeVirgilApplication } from '../support/virgil-application';
 import { loadVirgilCrypto } from '../support/virgil-crypto';
@@ -127,10 +128,10 @@ describe.each([
       const { id, sessionToken } = await rest.signUp();
       expect((await run({}, { sessionToken })).status).toBe(200);
       await rest.call('DELETE', `/users/${id}`, undefined, { master: true });
-      await server.sql(
-        `INSERT INTO "_Session" ("objectId", "sessionToken", "user") SELECT 'orphan', '${sessionToken}', '${id}' ` +
-          `WHERE NOT EXISTS (SELECT 1 FROM "_Session" WHERE "sessionToken" = '${sessionToken}')`,
-      );
+      // Parse Server may have deleted the session too.
+      await server.rows.delete('_Session', { sessionToken });
+      const user = { __type: 'Pointer', className: '_User', objectId: id };
+      await server.rows.insert('_Session', [{ objectId: `orphan-${functionName}`, sessionToken, user }]);
       await expectRefused({ sessionToken });
       await new Promise((done) => setTimeout(done, 1500));
       await expectRefused({}, { sessionToken });
@@ -182,7 +183,8 @@ describe.each([
       expect(vonage.takeCalls()).toEqual([]);
     }
 
-    test('taken by an update, as PostgreSQL lets users do', async () => {
+    // MongoDB refuses it.
+    (onMongoDb ? test.skip : test)('taken by an update, as PostgreSQL lets users do', async () => {
       const user = await rest.signUp();
       const objectId = forge((await rest.signUp()).id);
       expect((await rest.call('PUT', `/users/${user.id}`, { objectId }, user)).status).toBe(200);
@@ -276,13 +278,13 @@ describe.each([
 
   test("of a session without an end has the policy's lifetime", async () => {
     const { sessionToken } = await rest.signUp();
-    await server.sql(`UPDATE "_Session" SET "expiresAt" = NULL WHERE "sessionToken" = '${sessionToken}'`);
+    await server.rows.update('_Session', { sessionToken }, { expiresAt: { __op: 'Delete' } });
     const { iat, exp } = await issue({ sessionToken });
     expect(exp - iat).toBeGreaterThanOrEqual(ttlSeconds - 1);
   });
 });
 
 async function setSessionEnd(sessionToken: string, fromNow: number): Promise<void> {
-  const end = new Date(Date.now() + fromNow).toISOString();
-  await server.sql(`UPDATE "_Session" SET "expiresAt" = '${end}' WHERE "sessionToken" = '${sessionToken}'`);
+  const expiresAt = { __type: 'Date', iso: new Date(Date.now() + fromNow).toISOString() };
+  await server.rows.update('_Session', { sessionToken }, { expiresAt });
 }

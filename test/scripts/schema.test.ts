@@ -81,9 +81,8 @@ describe('a class that is there already', () => {
       },
       master,
     );
-    const table = await server.sql('SELECT * FROM "ChatThread"');
-    expect(table).toEqual([]);
-    await server.sql(`INSERT INTO "ChatThread" ("objectId", "preview") VALUES ('old', 'an old row')`);
+    expect(await server.rows.find('ChatThread', {})).toEqual([]);
+    await server.rows.insert('ChatThread', [{ objectId: 'old', preview: 'an old row' }]);
   });
 
   test('keeps its fields, their types, its rows, and what else its owner has set', async () => {

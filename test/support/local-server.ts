@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { projectRoot } from '../../scripts/bundle';
+import { databaseFor } from '../../scripts/engines/databases';
 
 export interface LocalServer {
   /** `http://127.0.0.1:port` */
@@ -54,9 +55,13 @@ function spawnStart({ folder, args = [], environment = {} }: StartOptions): [Chi
 
 const ending = (child: ChildProcess) => new Promise<number | null>((done) => child.once('close', done));
 
-/** Runs `npm start` in a folder and waits until it is up. */
+/** Runs `npm start` in a folder, on the engine that is tested unless its environment names a database, and waits until it is up. */
 export async function startLocalServer(options: StartOptions): Promise<LocalServer> {
-  const [child, printed] = spawnStart(options);
+  const { DATABASE, DATABASE_URI } = options.environment ?? {};
+  const database =
+    DATABASE === undefined && DATABASE_URI === undefined && (await databaseFor(options.folder));
+  const environment = { ...options.environment, ...database };
+  const [child, printed] = spawnStart({ ...options, environment });
   const ended = ending(child);
   const { url } = await new Promise<{ url: string }>((done, fail) => {
     child.once('message', (message) => done(message as { url: string }));

@@ -1,11 +1,11 @@
-import { existsSync, mkdirSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { mkdirSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
 import { type Db, MongoClient, type MongoServerError } from 'mongodb';
 import { DryMongoBinary, MongoBinary, MongoInstance } from 'mongodb-memory-server-core';
 import { MongoBinaryDownloadUrl } from 'mongodb-memory-server-core/lib/util/MongoBinaryDownloadUrl';
 import { MongoInstanceEvents } from 'mongodb-memory-server-core/lib/util/MongoInstance';
 import { ResolveConfigVariables, setDefaultValue } from 'mongodb-memory-server-core/lib/util/resolveConfig';
+import { programOnPath } from '../../program-on-path';
 import { UserError } from '../../user-error';
 import type { Database } from '../database';
 import { freePort } from './free-port';
@@ -28,11 +28,8 @@ export async function findMongod(
   environment: NodeJS.ProcessEnv,
   say: (line: string) => void,
 ): Promise<string | undefined> {
-  const onPath = (environment.PATH ?? '')
-    .split(delimiter)
-    .map((folder) => join(folder, process.platform === 'win32' ? 'mongod.exe' : 'mongod'))
-    .find((file) => existsSync(file));
-  const atHand = onPath ?? (await DryMongoBinary.locateBinary({ version: VERSION }));
+  const atHand =
+    programOnPath('mongod', environment.PATH) ?? (await DryMongoBinary.locateBinary({ version: VERSION }));
   if (atHand) return atHand;
   if (!(await canDownload())) return undefined;
   say(`Downloading MongoDB ${VERSION}, once …`);

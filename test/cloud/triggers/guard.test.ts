@@ -251,7 +251,7 @@ describe('what is not ciphertext is refused', () => {
       }
     }
     expect(JSON.stringify(await read(id))).not.toContain(SECRET);
-    const [row] = await server.sql(`SELECT _rperm, _wperm FROM "Message" WHERE "objectId" = '${id}'`);
+    const [row] = await server.rows.find('Message', { objectId: id });
     expect(JSON.stringify(row)).not.toContain('*');
   });
 
@@ -365,7 +365,8 @@ describe('plain fields', () => {
   ])('refuse %s', async (_name, fields) => {
     // `extra` stands for a plain field without a column yet, which would take any type.
     const renamed = JSON.parse(JSON.stringify(fields).replace('"extra"', '"timestamp"'));
-    await server.sql('ALTER TABLE "Message" DROP COLUMN IF EXISTS "timestamp"');
+    const dropped = { className: 'Message', fields: { timestamp: { __op: 'Delete' } } };
+    await rest.call('PUT', '/schemas/Message', dropped, { master: true });
     expectError(await save(renamed), INVALID);
     const id = await send();
     for (const caller of [alice, { master: true }]) expectError(await update(id, renamed, caller), INVALID);
@@ -424,7 +425,8 @@ describe('what would end the server is refused before all else', () => {
     async (_name, value) => {
       const id = await send();
       for (const field of ['body', 'threadId', 'timestamp', 'stray']) {
-        await server.sql('ALTER TABLE "Message" DROP COLUMN IF EXISTS "timestamp"');
+        const dropped = { className: 'Message', fields: { timestamp: { __op: 'Delete' } } };
+        await rest.call('PUT', '/schemas/Message', dropped, { master: true });
         for (const caller of [alice, { master: true }, {}]) {
           const { body } = await save({ [field]: value }, caller);
           expect([INVALID, 111]).toContain(body.code); // 111: the field has another type
@@ -528,7 +530,7 @@ describe('the sender', () => {
 
   test('of an old row that has none cannot be claimed', async () => {
     const id = await send();
-    await server.sql(`UPDATE "Message" SET "senderId" = NULL WHERE "objectId" = '${id}'`);
+    await server.rows.update('Message', { objectId: id }, { senderId: { __op: 'Delete' } });
     expectError(await update(id, { senderId: bob.id }, bob), FORBIDDEN);
     expectError(await update(id, { body: envelope() }, bob), FORBIDDEN);
   });
@@ -626,7 +628,7 @@ describe('the ACL', () => {
     const id = await send();
     expect((await update(id, { threadId: 'x' })).status).toBe(200);
     expect((await read(id)).ACL).toEqual(acl(alice.id, bob.id));
-    await server.sql(`UPDATE "Message" SET _rperm = '{*}', _wperm = '{*}' WHERE "objectId" = '${id}'`);
+    await server.rows.update('Message', { objectId: id }, { _rperm: ['*'], _wperm: ['*'] });
     expect((await update(id, { threadId: 'y' }, bob)).status).toBe(200);
   });
 
@@ -659,7 +661,7 @@ test('the first error in the order of docs/errors.md is given', async () => {
 test('an old row with plain text lets its other fields be updated, takes no new plain text, and stays out of the log', async () => {
   const id = await send();
   const old = `${SECRET}-old`;
-  await server.sql(`UPDATE "Message" SET body = '${old}' WHERE "objectId" = '${id}'`);
+  await server.rows.update('Message', { objectId: id }, { body: old });
   expect((await update(id, { threadId: 'moved' })).status).toBe(200);
   expectError(await update(id, { body: `${SECRET} again` }), INVALID);
   expectError(await update(id, { body: old }), INVALID); // resent unchanged

@@ -359,13 +359,15 @@ describe('an app without this package, with a past', () => {
   });
 
   test('of a thousand old rows and more, the oldest thousand are looked at', async () => {
-    await server.sql(`
-      INSERT INTO "Message" ("objectId", "createdAt", "body")
-      SELECT 'old' || i, timestamp '2020-01-01' + i * interval '1 minute', 'plaintext'
-      FROM generate_series(1, 1100) i`);
+    const old = Array.from({ length: 1100 }, (_, i) => ({
+      objectId: `old${i}`,
+      createdAt: { __type: 'Date', iso: new Date(Date.UTC(2020, 0, 1, 0, i)).toISOString() },
+      body: 'plaintext',
+    }));
+    await server.rows.insert('Message', old);
     const { byCheck } = await doctor(server, key);
     expect(byCheck['Message rows']).toEqual(fault(/^1000 of the oldest 1000 rows hold plaintext/));
-    await server.sql(`DELETE FROM "Message" WHERE "objectId" LIKE 'old%'`);
+    await server.rows.delete('Message', { objectId: { $regex: '^old' } });
   });
 
   test('webhooks in place of a guard and of a function; no token, and one for somebody else', async () => {

@@ -1,0 +1,35 @@
+import { spawnSync } from 'node:child_process';
+import { projectRoot } from '../../scripts/bundle';
+
+/** Where there is no engine. */
+function testEngines(...args: string[]): { status: number | null; stdout: string; stderr: string } {
+  return spawnSync(process.execPath, ['--require', 'tsx/cjs', 'scripts/test-engines.ts', ...args], {
+    cwd: projectRoot,
+    encoding: 'utf8',
+    env: { PATH: '/nowhere' },
+  });
+}
+
+test('an engine that is missing is named and skipped', () => {
+  const { status, stdout } = testEngines('--engine', 'mongodb', '--engine', 'postgres');
+  expect(stdout.trim().split('\n')).toEqual([
+    'mongodb is skipped: no mongod is on the PATH, and MONGODB_URI is not set.',
+    'postgres is skipped: no postgres is on the PATH, and POSTGRES_URI is not set.',
+  ]);
+  expect(status).toBe(0);
+});
+
+test('an engine that is missing and required is a failure, before any test runs', () => {
+  expect(testEngines('--require')).toMatchObject({
+    status: 1,
+    stdout: '',
+    stderr: 'mongodb is required: no mongod is on the PATH, and MONGODB_URI is not set.\n',
+  });
+});
+
+test('an engine of another name is an error', () => {
+  expect(testEngines('--engine', 'sqlite')).toMatchObject({
+    status: 1,
+    stderr: '--engine must be one of mongodb, postgres, pglite.\n',
+  });
+});
