@@ -27,8 +27,8 @@ const rememberedEnds = new Map<string, { expiresAt: number; readAt: number }>();
 
 /**
  * The one answer to "who is calling?": the session comes in the header, in the parameter `sessionToken`, or in both when
- * they agree. A header session was checked by Parse Server before we are called; a parameter session is looked up, with
- * its user, every time.
+ * they agree. A header session was checked by Parse Server before we are called, whether or not it came as a parameter
+ * too; one that came as a parameter alone is looked up, with its user, every time.
  *
  * Empties `request.params`, which Parse Server logs: a client that mistypes the parameter's name is told 209, and may
  * have put the session anywhere in it.
@@ -45,8 +45,8 @@ export async function authenticate(request: FunctionRequest, tokenTtlSeconds: nu
   const header = request.user?.getSessionToken();
   if (parameter !== undefined && parameter !== null) {
     if (typeof parameter !== 'string' || !SESSION_TOKEN.test(parameter)) throw invalidSession();
-    if (request.user && parameter !== header) throw invalidSession();
-    return lookUp(parameter);
+    if (!request.user) return lookUp(parameter);
+    if (parameter !== header) throw invalidSession();
   }
   if (!request.user?.id || !header) throw invalidSession();
   return {

@@ -187,6 +187,14 @@ describe('the end of a session', () => {
     for (let i = 0; i < 3; i++) expect(await count(() => byParameter(token))).toBe(1);
   });
 
+  test('that came both ways is remembered as by the header alone', async () => {
+    const token = newSession();
+    const bothWays = () => authenticate(call({ sessionToken: token }, { sessionToken: token }), TTL_SECONDS);
+    expect(await count(bothWays)).toBe(1);
+    expect(await count(bothWays)).toBe(0);
+    expect(await count(() => byHeader(token))).toBe(0);
+  });
+
   test('by header is forgotten after twice tokenTtlSeconds; who renews once per token is remembered meanwhile', async () => {
     const token = newSession();
     const perCall = [];
