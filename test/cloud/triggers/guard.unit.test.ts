@@ -1,6 +1,12 @@
 import type { VirgilCrypto } from 'virgil-crypto';
-import type { ClassPolicy } from '../../../cloud/policy';
-import { checkSave, PARSE_FIELDS, type SaveRequest, whyNotEnvelope } from '../../../cloud/triggers/guard';
+import type { ClassPolicy, PlainType } from '../../../cloud/policy';
+import {
+  checkSave,
+  PARSE_FIELDS,
+  reportSave,
+  type SaveRequest,
+  whyNotEnvelope,
+} from '../../../cloud/triggers/guard';
 import { becomeCloudCode, objectsOfSave } from '../../support/cloud-code';
 import { envelopeMaker } from '../../support/envelopes';
 import { parseServerFile } from '../../support/triggers';
@@ -353,6 +359,103 @@ describe('an ACL', () => {
     const refused = requestOfCreate({ body: 'text' });
     expect(() => checkSave(refused, policy)).toThrow();
     expect(refused.object.getACL()).toBeNull();
+  });
+});
+
+describe('a plain field of a type', () => {
+  const typed = (type: PlainType): ClassPolicy => ({ ...policy, types: { tag: type } });
+  const mustBe = (what: string) => `142 Message.tag must be a ${what}.`;
+  const values: [type: PlainType, value: unknown][] = [
+    ['String', 'x'],
+    ['Number', 5],
+    ['Boolean', true],
+    ['Date', date('2026-01-01T00:00:00.000Z')],
+    ['Pointer<Thread>', pointer('Thread', 'x')],
+    ['Pointer<_User>', pointer('_User', 'x')],
+  ];
+
+  test.each(values)('%s holds that alone, or nothing', (type) => {
+    const expected = mustBe(type === 'String' ? 'String of at most 10 bytes' : type);
+    for (const [ofType, value] of [...values, [type, null], [type, DELETE]] as const) {
+      expect(create({ tag: value }, alice, typed(type))).toBe(ofType === type ? 'none' : expected);
+    }
+    // An object of the app's own trigger.
+    expect(create({ tag: { text: 1 } }, alice, typed(type))).toBe(expected);
+  });
+
+  test('is a plain field in all else', () => {
+    expect(create({ tag: 'x'.repeat(MAX_PLAIN + 1) }, alice, typed('String'))).toBe(
+      mustBe('String of at most 10 bytes'),
+    );
+    expect(create({ tag: Number.POSITIVE_INFINITY }, alice, typed('Number'))).toBe(mustBe('Number'));
+  });
+});
+
+describe('a Pointer as the sender', () => {
+  const byPointer: ClassPolicy = { ...policy, types: { senderId: 'Pointer<_User>' } };
+  const to = (id: unknown, className = '_User') => ({ senderId: pointer(className, id) });
+  const WRONG_POINTER = '119 Message.senderId must be a Pointer to the user who saves the object.';
+
+  test.each([
+    ['the caller', to(ALICE), alice, 'none'],
+    ['another', to(BOB), alice, WRONG_POINTER],
+    ['anybody, for the master key', to(BOB), master, 'none'],
+    ['the public', to('*'), master, WRONG_POINTER],
+    ['nobody', { senderId: DELETE }, master, WRONG_POINTER],
+    ['an ID', { senderId: ALICE }, alice, '142 Message.senderId must be a Pointer<_User>.'],
+    ['another class', to(ALICE, 'Thread'), alice, '142 Message.senderId must be a Pointer<_User>.'],
+  ])('on create is %s', (_name, fields, caller, expected) => {
+    expect(create(fields, caller, byPointer)).toBe(expected);
+  });
+
+  test('never changes, alone replaces ciphertext, and owns what comes without an ACL', () => {
+    for (const caller of [alice, bob, master]) {
+      expect(update(to(ALICE), caller, to(ALICE), byPointer)).toBe('none');
+      expect(update(to(BOB), caller, to(ALICE), byPointer)).toBe(NEW_SENDER);
+    }
+    expect(update({ body: envelope }, bob, to(ALICE), byPointer)).toBe(NOT_THE_SENDER);
+    expect(update({ body: envelope }, alice, to(ALICE), byPointer)).toBe('none');
+    const request = requestOfCreate(to(BOB), master);
+    checkSave(request, byPointer);
+    expect(request.object.getACL()?.toJSON()).toEqual(acl(BOB));
+  });
+
+  test('of an old row that holds an ID, or a Pointer to another class, is nobody', () => {
+    for (const stored of [{ senderId: ALICE }, to(ALICE, 'Thread')]) {
+      expect(update({ body: envelope }, alice, stored, byPointer)).toBe(NOT_THE_SENDER);
+    }
+    expect(update({ body: envelope }, alice, to(ALICE), policy)).toBe(NOT_THE_SENDER);
+  });
+
+  test('takes a field that is no sender for what it is', () => {
+    expect(
+      create({ tag: pointer('_User', BOB) }, alice, { ...policy, types: { tag: 'Pointer<_User>' } }),
+    ).toBe('none');
+  });
+});
+
+describe('a report', () => {
+  const report = (request: SaveRequest, how = policy) => {
+    const lines: string[] = [];
+    const before = request.object._getSaveJSON();
+    reportSave({ ...request, log: { warn: (line) => lines.push(line) } }, how);
+    reportSave(request, how); // what calls the exported guard may have no log
+    expect(request.object._getSaveJSON()).toEqual(before);
+    return lines;
+  };
+
+  test.each<[string, () => SaveRequest, string]>([
+    ['nobody', () => requestOfCreate({}, nobody), NO_SESSION],
+    ['plain text', () => requestOfCreate({ body: 'plain text' }), notEnvelope('body', 'not base64')],
+    ['another sender', () => requestOfUpdate({ senderId: BOB }), NEW_SENDER],
+    ['a missing ACL', () => requestOfCreate({}), '119 No ACL: it would be readable by its sender alone.'],
+  ])('names %s in one line, and changes nothing', (_name, request, expected) => {
+    expect(report(request())).toEqual([`e2ee report: Message: ${expected}`]);
+  });
+
+  test('says nothing of a save that would pass', () => {
+    expect(report(requestOfCreate({ ACL: acl(ALICE) }))).toEqual([]);
+    expect(report(requestOfUpdate({ tag: 'x' }))).toEqual([]);
   });
 });
 
