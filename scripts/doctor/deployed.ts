@@ -13,6 +13,7 @@ import {
 import type { ClassPolicy, Policy } from '../../cloud/policy';
 import type { IssuedToken } from '../../cloud/tokens/issued-token';
 import { inShort, type ParseApp } from '../parse-app';
+import { type Column, columnOf } from '../policy';
 import { type Finding, type Findings, fault, ok, skipped } from './finding';
 import { checkVirgilCloud } from './virgil-cloud';
 import { claimFaults, isSignedWith } from './virgil-token';
@@ -201,12 +202,8 @@ async function checkUserId(app: ParseApp, { identity, sessionToken }: LoggedIn):
 }
 
 /** The rows of a class, as one user saves them. */
-function rowsOf(
-  app: ParseApp,
-  className: string,
-  { encrypted, sender }: ClassPolicy,
-  { identity, sessionToken }: LoggedIn,
-) {
+function rowsOf(app: ParseApp, className: string, policy: ClassPolicy, { identity, sessionToken }: LoggedIn) {
+  const { encrypted, types, sender } = policy;
   const path = `/classes/${className}`;
   const call = (method: string, pathOfRow: string, body?: object) =>
     app.call<Record<string, unknown>>(method, pathOfRow, body, { sessionToken });
@@ -214,7 +211,10 @@ function rowsOf(
     save: (payload: string) =>
       call('POST', path, {
         ...Object.fromEntries(encrypted.map((field) => [field, payload])),
-        ...(sender && { [sender]: identity }),
+        ...Object.fromEntries(
+          Object.keys(types).map((field) => [field, example(columnOf(policy, field), identity)]),
+        ),
+        ...(sender && columnOf(policy, sender).type === 'String' && { [sender]: identity }),
         ACL: { [identity]: { read: true, write: true } },
       }),
     read: (objectId: unknown) => call('GET', `${path}/${objectId}`),
@@ -224,6 +224,22 @@ function rowsOf(
       return fault(check, `the doctor may not delete its row ${objectId}: delete it in the dashboard.`);
     },
   };
+}
+
+/** A value of a plain field of this type. */
+function example({ type, targetClass }: Column, identity: string): unknown {
+  const values: Record<string, unknown> = {
+    String: 'doctor',
+    Number: 0,
+    Boolean: false,
+    Date: { __type: 'Date', iso: new Date().toISOString() },
+    Pointer: {
+      __type: 'Pointer',
+      className: targetClass,
+      objectId: targetClass === '_User' ? identity : 'doctor',
+    },
+  };
+  return values[type];
 }
 
 type Rows = ReturnType<typeof rowsOf>;

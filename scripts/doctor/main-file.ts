@@ -57,7 +57,7 @@ function whyTooLate(name: string, code: string, above: number, required: number)
   );
   return (
     `${name}, read and not run, has ${triggers.join(', ') || `other code on ${line(above)}`} above the require of the bundle on ` +
-    `${line(required)}: the guard replaces a trigger that was there before it. Require the bundle first.`
+    `${line(required)}. Require the bundle first: a Parse Server that hides its triggers loses one that was there before the guard.`
   );
 }
 

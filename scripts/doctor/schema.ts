@@ -1,6 +1,7 @@
 import type { ClassPolicy, Policy } from '../../cloud/policy';
 import { PARSE_FIELDS, whyNotEnvelope } from '../../cloud/triggers/guard';
 import { type ClassSchema, inShort, type ParseApp } from '../parse-app';
+import { wrongTypes } from '../policy';
 import { type Finding, type Findings, fault, ok, skipped } from './finding';
 
 // Of each class, the oldest rows are looked at: those may be older than the guard.
@@ -66,23 +67,23 @@ function checkPermissions({ className, classLevelPermissions }: ClassSchema): Fi
     : ok(check, 'closed to the public');
 }
 
-function* checkFields(
-  { className, fields }: ClassSchema,
-  { encrypted, plain }: ClassPolicy,
-): Generator<Finding> {
+function* checkFields({ className, fields }: ClassSchema, policy: ClassPolicy): Generator<Finding> {
+  const { encrypted, plain } = policy;
   const check = `${className} fields`;
   const known = [...PARSE_FIELDS, ...encrypted, ...plain];
   const unknown = Object.keys(fields).filter((field) => !known.includes(field));
   const missing = [...encrypted, ...plain].filter((field) => !fields[field]);
-  const notStrings = encrypted.filter((field) => fields[field] && fields[field].type !== 'String');
   const faults: [string[], string, string][] = [
     [unknown, 'not in the policy', 'Name them in back4app.json, or delete them in the dashboard.'],
     [missing, 'not there', 'Add them: npm run schema.'],
-    [notStrings, 'encrypted, and not of type String', 'Name other fields in back4app.json.'],
   ];
   const found = faults.filter(([names]) => names.length > 0);
   for (const [names, what, mend] of found) yield fault(check, `${what}: ${names.join(', ')}. ${mend}`);
-  if (found.length === 0) yield ok(check, 'those of the policy');
+  const wrong = wrongTypes(policy, fields);
+  for (const fieldIs of wrong) {
+    yield fault(check, `${fieldIs}. Name another field, or another type, in back4app.json.`);
+  }
+  if (found.length + wrong.length === 0) yield ok(check, 'those of the policy');
 }
 
 function checkDefaults({ className, fields }: ClassSchema): Finding {

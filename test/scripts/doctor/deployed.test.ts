@@ -353,7 +353,7 @@ describe('an app without this package, with a past', () => {
     printed.push(stdout);
     expect(stdout).toMatch(/^fault +Photo fields +not in the policy: stray\./m);
     expect(stdout).toMatch(/^fault +Photo fields +not there: sentAt\./m);
-    expect(stdout).toMatch(/^fault +Photo fields +encrypted, and not of type String: image\./m);
+    expect(stdout).toMatch(/^fault +Photo fields +image is of type Object, and must be String\./m);
     expect(stdout).toMatch(/^fault +Photo rows +1 of 1 rows hold plaintext/m);
     expect(stdout).toMatch(/^fault +Photo guard +what it refuses is not plaintext \(status 400, code 111\)/m);
   });
@@ -430,6 +430,41 @@ describe('an app without this package, with a past', () => {
     });
     expect(results).toHaveLength(1);
   });
+});
+
+test('a class of typed fields, with a Pointer as sender: a client can save', async () => {
+  const policy = {
+    virgil: { tokenTtlSeconds: 1200 },
+    classes: {
+      Chat: {
+        encrypted: ['text'],
+        plain: {
+          from: 'Pointer<_User>',
+          in: 'Pointer<Room>',
+          topic: 'String',
+          count: 'Number',
+          seen: 'Boolean',
+          at: 'Date',
+        },
+        sender: 'from',
+      },
+    },
+  };
+  const server = await startBareParseServer({ policy });
+  const elsewhere = makeProject();
+  elsewhere.write('back4app.json', JSON.stringify(policy));
+  const key = { PARSE_MASTER_KEY: server.masterKey };
+  const app = ['--server', server.url, '--app-id', server.appId];
+  expect((await elsewhere.run('schema', [...app, '--yes'], key)).status).toBe(0);
+  const { username } = await restClient(server).signUp();
+  const user = { DOCTOR_USER: username, DOCTOR_PASSWORD: password, VIRGIL_API_URL: nowhere };
+  const { stdout } = await elsewhere.run('doctor', app, { ...user, ...key });
+  printed.push(stdout);
+  elsewhere.remove();
+  await server.stop();
+  expect(stdout).toMatch(/^ok +Chat guard +plaintext is refused/m);
+  expect(stdout).toMatch(/^ok +Chat save +a client can save/m);
+  expect(stdout).toMatch(/^ok +Chat fields/m);
 });
 
 describe('a server that is no Parse Server', () => {
