@@ -2,12 +2,12 @@ import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs, promisify } from 'node:util';
+import { promisify } from 'node:util';
 import type { InProcess } from './bench/in-process';
 import { measureOverHttp } from './bench/over-http';
 import { interleave, type Ratio, ratioOf } from './bench/rounds';
 import { bundle, compile, projectRoot } from './bundle';
-import { runCommand } from './user-error';
+import { runCommand } from './command';
 
 const run = promisify(execFile);
 
@@ -27,14 +27,13 @@ interface Row {
   met: boolean;
 }
 
-runCommand(async () => {
-  const { values } = parseArgs({ options: { json: { type: 'boolean', default: false } } });
+runCommand('bench', async ({ json }) => {
   const rows = await measure(progress);
   progress('');
   const machine = `${cpus()[0]?.model.trim()}, ${cpus().length} cores, Node ${process.versions.node}, Parse Server ${
     require('parse-server/package.json').version
   }`;
-  if (values.json) console.log(JSON.stringify({ machine, rows }, null, 2));
+  if (json) console.log(JSON.stringify({ machine, rows }, null, 2));
   else console.log(`${table(rows)}\n\n${machine}`);
 });
 

@@ -1,15 +1,14 @@
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { bundle, MAX_BUNDLE_BYTES } from './bundle';
-import { runCommand, UserError } from './user-error';
+import { runCommand } from './command';
+import { UserError } from './user-error';
 
-runCommand(async () => {
-  const { values } = parseArgs({ options: { outfile: { type: 'string', default: 'cloud/main.js' } } });
-  await bundle({ outfile: values.outfile });
-  const { size } = statSync(values.outfile);
+runCommand('build', async ({ outfile }) => {
+  await bundle({ outfile });
+  const { size } = statSync(outfile);
   if (size > MAX_BUNDLE_BYTES) {
-    throw new UserError(`${values.outfile} has ${size} bytes, over ${MAX_BUNDLE_BYTES}.`);
+    throw new UserError(`${outfile} has ${size} bytes, over ${MAX_BUNDLE_BYTES}.`);
   }
-  console.log(`${resolve(values.outfile)}  ${(size / 1024).toFixed(0)} KB`);
+  console.log(`${resolve(outfile)}  ${(size / 1024).toFixed(0)} KB`);
 });

@@ -6,13 +6,14 @@ import Parse from 'parse/node';
 import type { VirgilPublicKey } from 'virgil-crypto';
 import type { ICard } from 'virgil-sdk';
 import { recogniseEnvelope } from '../cloud/envelope/recognise-envelope';
+import { runCommand } from './command';
 import { withTemporaryServer } from './local/temporary-server';
-import { runCommand, UserError } from './user-error';
+import { UserError } from './user-error';
 
 const PLAINTEXT = 'Hi Bob, the results are here: all clear.';
 
 // Two users exchange an encrypted message through a local server. Every line is what has just happened.
-runCommand(() => withTemporaryServer(demonstrate));
+runCommand('demo', () => withTemporaryServer(demonstrate));
 
 async function demonstrate(folder: string, running: Promise<string>): Promise<void> {
   const url = await step('Start Parse Server, its database and the local Virgil Cloud', () => running);

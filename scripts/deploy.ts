@@ -5,10 +5,11 @@ import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { config as readDotEnv } from 'dotenv';
 import { bundle, projectRoot } from './bundle';
+import { runCommand } from './command';
 import { print } from './doctor/finding';
 import { checkProject } from './doctor/project';
 import { confirm } from './prompt';
-import { runCommand, UserError } from './user-error';
+import { UserError } from './user-error';
 
 const NO_B4A = `b4a, Back4App's command line, is not on this machine. Get it from
 https://github.com/back4app/parse-cli/releases, put it on the PATH as b4a, and run this again.
@@ -20,8 +21,10 @@ const NOT_LINKED = `${projectRoot} is not linked to an app yet. Once, in this fo
   b4a new --init             (answer "existing", and choose your app)
 That writes .parse.project, which may be committed, and .parse.local, which git ignores. Then run this again.`;
 
-runCommand(async () => {
-  const { yes, b4aArguments } = commandLine(process.argv.slice(2));
+runCommand('deploy', async ({ yes }, args) => {
+  // With or without a `--` before them.
+  const b4aArguments = args.filter((argument) => argument !== '--yes');
+  if (b4aArguments[0] === '--') b4aArguments.shift();
   // Not into this process's own environment, which b4a inherits: it needs none of our credentials.
   const environment = { ...process.env };
   readDotEnv({ quiet: true, processEnv: environment as Record<string, string> });
@@ -44,13 +47,6 @@ runCommand(async () => {
     throw new UserError('b4a deploy failed: see above what it said.');
   }
 });
-
-/** Our one option is `--yes`. All else is for `b4a deploy`, with or without a `--` before it. */
-function commandLine(args: string[]): { yes: boolean; b4aArguments: string[] } {
-  const b4aArguments = args.filter((argument) => argument !== '--yes');
-  if (b4aArguments[0] === '--') b4aArguments.shift();
-  return { yes: args.includes('--yes'), b4aArguments };
-}
 
 /** Runs b4a in the project's root; it may ask its user, and print. */
 function b4a(args: string[], stderr: 'inherit' | 'pipe') {

@@ -1,24 +1,16 @@
-import { parseArgs } from 'node:util';
 import { config as readDotEnv } from 'dotenv';
+import { runCommand } from './command';
 import { checkDatabase } from './doctor/database';
 import { checkAsUser, checkDeployed } from './doctor/deployed';
 import { type Finding, type Findings, fault, print, skipped } from './doctor/finding';
 import { checkMainFile } from './doctor/main-file';
 import { checkPolicy, checkProject, projectPolicy } from './doctor/project';
 import { checkSchema } from './doctor/schema';
-import { givenMasterKey, ParseApp, parseAppOptions } from './parse-app';
+import { givenMasterKey, ParseApp } from './parse-app';
 import { ask, canAsk } from './prompt';
-import { runCommand, UserError } from './user-error';
+import { UserError } from './user-error';
 
-runCommand(async () => {
-  const { values } = parseArgs({
-    options: {
-      ...parseAppOptions,
-      main: { type: 'string' },
-      password: { type: 'string' },
-      json: { type: 'boolean', default: false },
-    },
-  });
+runCommand('doctor', async (values) => {
   if (values.password !== undefined) {
     throw new UserError('--password is no option: set DOCTOR_PASSWORD, or type it when asked for it.');
   }

@@ -4,15 +4,8 @@ import { UserError } from './user-error';
 /** How long the doctor waits for an answer. */
 export const TIMEOUT_MS = 10_000;
 
-/** The options that name a Parse app, for `parseArgs`. */
-export const parseAppOptions = {
-  server: { type: 'string' },
-  'app-id': { type: 'string' },
-  'rest-key': { type: 'string' },
-  'master-key': { type: 'string' },
-} as const;
-
-type ParseAppValues = { [option in keyof typeof parseAppOptions]?: string };
+/** The options that name a Parse app. */
+type ParseAppValues = { [option in 'server' | 'app-id' | 'rest-key' | 'master-key']?: string };
 
 export interface Caller {
   sessionToken?: string;
@@ -38,7 +31,6 @@ export class ParseApp {
   private readonly keys: Record<string, string>;
 
   /**
-   * @param values what `parseArgs` made of `parseAppOptions`
    * @param environment `PARSE_REST_KEY`, for want of `--rest-key`
    * @throws UserError for an option that is missing, malformed or unsafe
    */

@@ -1,12 +1,13 @@
 import { join } from 'node:path';
-import { isDeepStrictEqual, parseArgs } from 'node:util';
+import { isDeepStrictEqual } from 'node:util';
 import { config as readDotEnv } from 'dotenv';
 import type { ClassPolicy } from '../cloud/policy';
 import { projectRoot } from './bundle';
-import { type ClassSchema, givenMasterKey, inShort, ParseApp, parseAppOptions } from './parse-app';
+import { runCommand } from './command';
+import { type ClassSchema, givenMasterKey, inShort, ParseApp } from './parse-app';
 import { columnOf, readPolicy, wrongTypes } from './policy';
 import { canAsk, confirm } from './prompt';
-import { runCommand, UserError } from './user-error';
+import { UserError } from './user-error';
 
 const SIGNED_IN = { requiresAuthentication: true };
 const NOBODY = {};
@@ -35,10 +36,7 @@ interface Change {
   faults: string[];
 }
 
-runCommand(async () => {
-  const { values } = parseArgs({
-    options: { ...parseAppOptions, yes: { type: 'boolean', default: false } },
-  });
+runCommand('schema', async (values) => {
   readDotEnv({ quiet: true });
   const app = new ParseApp(values, process.env);
   const { classes } = readPolicy(join(projectRoot, 'back4app.json'));

@@ -1,14 +1,14 @@
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
 import { projectRoot } from './bundle';
+import { runCommand } from './command';
 import { chromiumOptions } from './local/chromium';
 import { withTemporaryServer } from './local/temporary-server';
-import { runCommand } from './user-error';
 
 const PICTURE = join(projectRoot, 'docs/page.png');
 
 // Takes the README's picture: the page of `npm start`, after a message, and one that was not encrypted.
-runCommand(() =>
+runCommand('screenshot', () =>
   withTemporaryServer(async (_folder, running) => {
     const browser = await chromium.launch(chromiumOptions());
     try {

@@ -2,11 +2,11 @@ import { createPublicKey } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join, relative, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { config as readDotEnv } from 'dotenv';
 import express from 'express';
 import { CredentialError, type VirgilCredentials, virgilCredentials } from '../cloud/credentials';
 import { bundle, projectRoot } from './bundle';
+import { runCommand } from './command';
 import { openDatabase } from './local/database';
 import { addDevelopmentCredentials } from './local/development-credentials';
 import { refuseForeign } from './local/host-check';
@@ -16,14 +16,13 @@ import { takeStateFolder } from './local/state-folder';
 import { webSocketsOf } from './local/upgrades';
 import { openVirgilCloud, type VirgilCloud } from './local/virgil-cloud';
 import { readPolicy } from './policy';
-import { runCommand, UserError } from './user-error';
+import { UserError } from './user-error';
 
-runCommand(async () => {
-  const { values } = parseArgs({ options: { fresh: { type: 'boolean', default: false } } });
+runCommand('start', async ({ fresh }) => {
   readDotEnv({ quiet: true });
   const environment = process.env;
   const folder = resolve('.local');
-  const undo: (() => unknown)[] = [takeStateFolder(folder, values.fresh)];
+  const undo: (() => unknown)[] = [takeStateFolder(folder, fresh)];
   const stop = async () => {
     for (const step of undo.splice(0).reverse()) await step();
   };

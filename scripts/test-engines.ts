@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { parseArgs } from 'node:util';
+import { runCommand } from './command';
 import { dropDatabases } from './engines/databases';
 import { type EngineServer, startMongoDb, startPostgres } from './engines/servers';
 import { programOnPath } from './program-on-path';
-import { runCommand, UserError } from './user-error';
+import { UserError } from './user-error';
 
 const TESTS = [
   'test/cloud',
@@ -35,18 +35,13 @@ const PGLITE = 'pglite';
 
 // Runs the tests that have to do with the database on real engines, each started once, and on PGlite. Each server of a test
 // has a database of its own there.
-runCommand(async () => {
+runCommand('test:engines', async (values) => {
   const all = [...Object.keys(REAL_ENGINES), PGLITE];
-  const { values } = parseArgs({
-    options: {
-      engine: { type: 'string', multiple: true, default: all },
-      require: { type: 'boolean', default: false },
-    },
-  });
-  const unknown = values.engine.find((name) => !all.includes(name));
+  const { engine: names = all } = values;
+  const unknown = names.find((name) => !all.includes(name));
   if (unknown !== undefined) throw new UserError(`--engine must be one of ${all.join(', ')}.`);
 
-  const missing = values.engine.flatMap((name) => {
+  const missing = names.flatMap((name) => {
     const engine = REAL_ENGINES[name];
     return !engine || isThere(engine)
       ? []
@@ -59,7 +54,7 @@ runCommand(async () => {
 
   process.on('SIGINT', () => {}); // ends jest too; then we clean up
   const failed: string[] = [];
-  for (const name of values.engine.filter((one) => !missing.some((skipped) => skipped.name === one))) {
+  for (const name of names.filter((one) => !missing.some((skipped) => skipped.name === one))) {
     console.log(`\nOn ${name}:`);
     const engine = REAL_ENGINES[name];
     if (!(await (engine ? testOn(engine) : jest(TESTS, {})))) failed.push(name);

@@ -2,12 +2,13 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runCommand, UserError } from './user-error';
+import { runCommand } from './command';
+import { UserError } from './user-error';
 
 const OLDEST = 'parse-server@5.6.0';
 
 // Runs the tests of cloud/ on the oldest Parse Server that the bundle supports, installed into a temporary folder.
-runCommand(async () => {
+runCommand('test:oldest', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'e2ee-oldest-'));
   const run = (command: string, args: string[], options: object) => {
     const { status } = spawnSync(command, args, { stdio: 'inherit', ...options });

@@ -15,6 +15,8 @@ export interface StoredRows {
   /** Makes every read of a class fail, until `mendReads`. A class that is not there would be an empty one. */
   breakReads(className: string): Promise<void>;
   mendReads(className: string): Promise<void>;
+  /** Makes an index of a field, by the name under which it is stored. */
+  makeIndex(className: string, storedField: string): Promise<void>;
   /** All rows of all classes, as JSON in the database's own form. */
   dump(): Promise<string>;
 }
@@ -39,7 +41,7 @@ export function storedRows(databaseController: any): StoredRows {
   };
 }
 
-type EngineSide = Pick<StoredRows, 'breakReads' | 'mendReads' | 'dump'>;
+type EngineSide = Pick<StoredRows, 'breakReads' | 'mendReads' | 'makeIndex' | 'dump'>;
 
 function onPostgres(client: { any(sql: string): Promise<Row[]> }): EngineSide {
   return {
@@ -52,6 +54,9 @@ function onPostgres(client: { any(sql: string): Promise<Row[]> }): EngineSide {
     async mendReads(className) {
       await client.any(`DROP VIEW "${className}"`);
       await client.any(`ALTER TABLE "kept_${className}" RENAME TO "${className}"`);
+    },
+    async makeIndex(className, storedField) {
+      await client.any(`CREATE INDEX ON "${className}" ("${storedField}")`);
     },
     async dump() {
       const tables = await client.any("SELECT tablename FROM pg_tables WHERE schemaname = 'public'");
@@ -72,6 +77,9 @@ function onMongoDb({ database }: { database: Db }): EngineSide {
     async mendReads(className) {
       await database.dropCollection(className);
       await database.renameCollection(`kept_${className}`, className);
+    },
+    async makeIndex(className, storedField) {
+      await database.collection(className).createIndex({ [storedField]: 1 });
     },
     async dump() {
       const collections = await database.collections();

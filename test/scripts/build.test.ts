@@ -11,7 +11,7 @@ const build = (...args: string[]) =>
   spawnSync(process.execPath, ['--require', 'tsx/cjs', 'scripts/build.ts', ...args], { encoding: 'utf8' });
 
 test('one self-contained CommonJS file, where --outfile says, of at most 60 KB', () => {
-  const outfile = join(folder, 'e2ee.js');
+  const outfile = join(folder, 'a folder/that is missing/e2ee.js');
   const { status, stdout } = build('--outfile', outfile);
   expect(status).toBe(0);
   expect(stdout).toContain(outfile);

@@ -185,6 +185,15 @@ describe('npm run deploy', () => {
     expect(madeCalls()[0]?.args.slice(0, 2)).toEqual(['MyApp', '-l']);
   });
 
+  test.each(['--help', '-h'])('%s is for us, and nothing is built, deployed or passed on', async (help) => {
+    rmSync(join(project.folder, 'cloud/main.js'), { force: true });
+    const { status, stdout } = await deploy(['--yes', '--', help]);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^npm run deploy -- .*what is for b4a deploy/);
+    expect(madeCalls()).toEqual([]);
+    expect(existsSync(join(project.folder, 'cloud/main.js'))).toBe(false);
+  });
+
   test('fails where b4a fails', async () => {
     const { status, stderr } = await deploy(['--yes'], { ...withB4a, B4A_FAILS: 'deploy' });
     expect(status).toBe(1);

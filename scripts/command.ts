@@ -1,0 +1,74 @@
+import { parseArgs } from 'node:util';
+import { type Command, commands, type Option } from './commands';
+import { UserError } from './user-error';
+
+type Name = keyof typeof commands;
+type Values<Of extends Name> = ReturnType<
+  typeof parseArgs<{ options: (typeof commands)[Of]['options'] }>
+>['values'];
+
+/**
+ * Runs a command, or prints its `--help`. A `UserError`, or an argument that the command does not take, becomes its message
+ * on stderr; any other error keeps its stack. All exit with 1.
+ *
+ * @param run gets the options' values, and the arguments as they came
+ */
+export function runCommand<Of extends Name>(
+  name: Of,
+  run: (values: Values<Of>, args: string[]) => Promise<void>,
+): void {
+  const command: Command = commands[name];
+  const args = process.argv.slice(2);
+  if (args.includes('--help') || args.includes('-h')) {
+    console.log(helpOf(name, command));
+    return;
+  }
+  const start = async () => {
+    const { options, passesOnTo } = command;
+    const { values } = parseArgs({ args, options, strict: passesOnTo === undefined });
+    await run(values as Values<Of>, args);
+  };
+  start().catch((error: Error & { code?: unknown }) => {
+    console.error(messageFor(error, typed(name)));
+    process.exit(1);
+  });
+}
+
+/** As a user types it. */
+function typed(name: Name): string {
+  return name === 'start' ? 'npm start' : `npm run ${name}`;
+}
+
+/** @param error whose `code` is a string where Node made it, and a number where MongoDB or Parse did */
+function messageFor(error: Error & { code?: unknown }, command: string): unknown {
+  // Its own message repeats the argument, which npm makes of an option's value: perhaps a secret.
+  if (error.code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') {
+    return `Options go behind a "--" of their own, or npm takes them for itself: ${command} -- --option value`;
+  }
+  if (String(error.code).startsWith('ERR_PARSE_ARGS')) {
+    const [sentence] = error.message.split(/\. |\n/);
+    return `${sentence}. ${command} -- --help tells which options there are.`;
+  }
+  return error instanceof UserError ? error.message : error;
+}
+
+function helpOf(name: Name, { does, options, passesOnTo, environment, example }: Command): string {
+  const shown = Object.entries(options).flatMap(([option, { value, help }]: [string, Option]) =>
+    help ? [[value ? `--${option} ${value}` : `--${option}`, help] as const] : [],
+  );
+  return [
+    `${typed(name)}${passesOnTo ? ` -- [options] [what is for ${passesOnTo}]` : ' -- [options]'}`,
+    does,
+    table('Options', [...shown, ['--help', 'print this']]),
+    table('Environment, or .env', Object.entries(environment)),
+    `Example\n  ${example}`,
+  ]
+    .filter(Boolean)
+    .join('\n\n');
+}
+
+function table(title: string, rows: (readonly [string, string])[]): string {
+  if (rows.length === 0) return '';
+  const width = Math.max(...rows.map(([name]) => name.length));
+  return [title, ...rows.map(([name, help]) => `  ${name.padEnd(width)}  ${help}`)].join('\n');
+}

@@ -1,0 +1,165 @@
+/** An option, as `parseArgs` takes it and as `--help` shows it. */
+export interface Option {
+  type: 'string' | 'boolean';
+  multiple?: boolean;
+  default?: string | boolean;
+  /** What stands for its value. */
+  value?: string;
+  /** Without it the option is not shown: it is there to be refused in words. */
+  help?: string;
+}
+
+/** What `--help` says of a command, and the table of commands in docs/. */
+export interface Command {
+  /** What it does, as a sentence. */
+  does: string;
+  options: Readonly<Record<string, Option>>;
+  /** The program that gets the arguments which are not named here. */
+  passesOnTo?: string;
+  /** The variables that it reads, there or in `.env`. */
+  environment: Readonly<Record<string, string>>;
+  example: string;
+}
+
+const APP_OPTIONS = {
+  server: {
+    type: 'string',
+    value: 'URL',
+    help: "the app's REST API, such as https://parseapi.back4app.com",
+  },
+  'app-id': { type: 'string', value: 'ID', help: 'its application ID' },
+  'rest-key': { type: 'string', value: 'KEY', help: 'its REST API key, where it has one' },
+  'master-key': { type: 'string' },
+} as const;
+
+const VIRGIL = {
+  VIRGIL_APP_ID: "the Virgil application's ID",
+  VIRGIL_APP_KEY_ID: "its App Key's ID",
+  VIRGIL_APP_KEY: 'its App Key',
+};
+const NEXMO = {
+  NEXMO_APP_ID: "the Vonage application's ID",
+  NEXMO_PRIVATE_KEY: 'its private key',
+  NEXMO_API_URL: "Vonage's API in another data centre",
+};
+const VIRGIL_API_URL = { VIRGIL_API_URL: 'another Virgil Cloud than https://api.virgilsecurity.com' };
+const PARSE_REST_KEY = { PARSE_REST_KEY: 'for want of --rest-key' };
+
+/** The commands, as `npm run` knows them. */
+export const commands = {
+  demo: {
+    does: 'Tells the whole story in the terminal: two users, one encrypted message, the row as the database holds it, plaintext refused.',
+    options: {},
+    environment: {},
+    example: 'npm run demo',
+  },
+  start: {
+    does: 'Runs Parse Server, a database and a local Virgil Cloud on this machine, with a page of two phones to try them by.',
+    options: { fresh: { type: 'boolean', default: false, help: 'begin anew: delete the state in .local/' } },
+    environment: {
+      PORT: 'default: 1337',
+      HOST: 'the address to listen on; default: 127.0.0.1',
+      PARSE_APP_ID: 'default: e2ee-local',
+      PARSE_MASTER_KEY: 'default: made at the first start',
+      DATABASE_URI: 'a database server, mongodb://… or postgres://…; default: an embedded one in .local/',
+      DATABASE: 'the embedded one, mongodb or postgres; default: MongoDB where it can run',
+      ...VIRGIL,
+      ...NEXMO,
+    },
+    example: 'PORT=8080 npm start -- --fresh',
+  },
+  build: {
+    does: 'Compiles cloud/main.js, one file of Cloud Code, from its sources and back4app.json.',
+    options: {
+      outfile: {
+        type: 'string',
+        default: 'cloud/main.js',
+        value: 'FILE',
+        help: 'write it here instead, for a main.js of your own to require; missing folders are made',
+      },
+    },
+    environment: {},
+    example: 'npm run build -- --outfile ../my-app/cloud/e2ee.js',
+  },
+  schema: {
+    does: 'Brings the classes of a live app to what back4app.json says: fields, types and permissions. Shows the difference first, and asks.',
+    options: {
+      ...APP_OPTIONS,
+      yes: { type: 'boolean', default: false, help: 'do not ask' },
+    },
+    environment: {
+      PARSE_MASTER_KEY: "the app's master key; asked for where it is not set",
+      ...PARSE_REST_KEY,
+    },
+    example: 'npm run schema -- --server https://parseapi.back4app.com --app-id YOUR_APP_ID',
+  },
+  deploy: {
+    does: 'Builds and checks the bundle, says what the live release would lose, asks, and has b4a deploy it.',
+    options: { yes: { type: 'boolean', default: false, help: 'do not ask' } },
+    passesOnTo: 'b4a deploy',
+    environment: { ...VIRGIL, ...NEXMO },
+    example: 'npm run deploy -- --yes -d "second release"',
+  },
+  doctor: {
+    does: 'Checks credentials, policy and bundle here, or a deployed app where one is named, and says how to mend each fault.',
+    options: {
+      ...APP_OPTIONS,
+      main: {
+        type: 'string',
+        value: 'FILE',
+        help: 'a main.js of your own, to see that it requires the bundle first; it is read, not run',
+      },
+      password: { type: 'string' },
+      json: { type: 'boolean', default: false, help: 'print what was found as JSON' },
+    },
+    environment: {
+      DOCTOR_USER: 'the name of a user of the app, who saves, reads and deletes a row of each class',
+      DOCTOR_PASSWORD: 'the password; asked for where it is not set, like the name and the master key',
+      PARSE_MASTER_KEY: "the app's master key, to look at its schema and its rows",
+      ...PARSE_REST_KEY,
+      ...VIRGIL,
+      ...VIRGIL_API_URL,
+      ...NEXMO,
+    },
+    example: 'npm run doctor -- --server https://parseapi.back4app.com --app-id YOUR_APP_ID',
+  },
+  bench: {
+    does: 'Measures what tokens and guarded saves cost, as ratios. Takes two minutes.',
+    options: { json: { type: 'boolean', default: false, help: 'print the table as JSON' } },
+    environment: {},
+    example: 'npm -s run bench -- --json',
+  },
+  screenshot: {
+    does: 'Takes the picture of the page in docs/, with a Chromium on this machine.',
+    options: {},
+    environment: {},
+    example: 'npm run screenshot',
+  },
+  'test:oldest': {
+    does: 'Runs the tests of cloud/ on the oldest Parse Server that the bundle supports, which it downloads.',
+    options: {},
+    environment: {},
+    example: 'npm run test:oldest',
+  },
+  'test:engines': {
+    does: 'Runs the tests that have to do with the database on a real MongoDB, on a real PostgreSQL, and on PGlite.',
+    options: {
+      engine: {
+        type: 'string',
+        multiple: true,
+        value: 'NAME',
+        help: 'only this one, mongodb, postgres or pglite; may be given more than once',
+      },
+      require: {
+        type: 'boolean',
+        default: false,
+        help: 'fail where an engine is missing, rather than skip it',
+      },
+    },
+    environment: {
+      MONGODB_URI: 'a MongoDB server; default: the mongod on the PATH',
+      POSTGRES_URI: 'a PostgreSQL server; default: the postgres on the PATH',
+    },
+    example: 'npm run test:engines -- --engine postgres --require',
+  },
+} as const satisfies Record<string, Command>;
