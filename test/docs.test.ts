@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { commands, type Option } from '../scripts/commands';
 
 const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], {
   encoding: 'utf8',
@@ -63,4 +64,16 @@ test('the README is short', () => {
 
 test('the documents are not published with the bundle', () => {
   expect(published.join()).not.toContain('docs');
+});
+
+test('the table of commands is what --help says', () => {
+  const rows = Object.entries(commands).map(([name, { does, options }]) => {
+    const shown = Object.entries<Option>(options).filter(([, { help }]) => help);
+    const flags = shown.map(([option, { value }]) => `\`--${option}${value ? ` ${value}` : ''}\``);
+    return `| \`${name === 'start' ? 'npm start' : `npm run ${name}`}\` | ${does} | ${flags.join(', ')} |`;
+  });
+  const table = read('docs/commands.md')
+    .split('\n')
+    .filter((line) => line.startsWith('| `'));
+  expect(table).toEqual(rows);
 });
