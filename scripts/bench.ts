@@ -6,8 +6,8 @@ import { promisify } from 'node:util';
 import type { InProcess } from './bench/in-process';
 import { measureOverHttp } from './bench/over-http';
 import { interleave, type Ratio, ratioOf } from './bench/rounds';
-import { bundle, compile, projectRoot } from './bundle';
-import { runCommand } from './command';
+import { runCommand } from './command-line/command';
+import { bundle, compile, projectRoot } from './project/bundle';
 
 const run = promisify(execFile);
 

@@ -1,8 +1,8 @@
 import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { bundle, MAX_BUNDLE_BYTES } from './bundle';
-import { runCommand } from './command';
-import { UserError } from './user-error';
+import { runCommand } from './command-line/command';
+import { UserError } from './command-line/user-error';
+import { bundle, MAX_BUNDLE_BYTES } from './project/bundle';
 
 runCommand('build', async ({ outfile }) => {
   await bundle({ outfile });

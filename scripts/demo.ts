@@ -6,9 +6,9 @@ import Parse from 'parse/node';
 import type { VirgilPublicKey } from 'virgil-crypto';
 import type { ICard } from 'virgil-sdk';
 import { recogniseEnvelope } from '../cloud/envelope/recognise-envelope';
-import { runCommand } from './command';
+import { runCommand } from './command-line/command';
+import { UserError } from './command-line/user-error';
 import { withTemporaryServer } from './local/temporary-server';
-import { UserError } from './user-error';
 
 const PLAINTEXT = 'Hi Bob, the results are here: all clear.';
 

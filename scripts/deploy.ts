@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { config as readDotEnv } from 'dotenv';
-import { bundle, projectRoot } from './bundle';
-import { runCommand } from './command';
+import { runCommand } from './command-line/command';
+import { confirm } from './command-line/prompt';
+import { UserError } from './command-line/user-error';
 import { print } from './doctor/finding';
 import { checkProject } from './doctor/project';
-import { confirm } from './prompt';
-import { UserError } from './user-error';
+import { bundle, projectRoot } from './project/bundle';
 
 const NO_B4A = `b4a, Back4App's command line, is not on this machine. Get it from
 https://github.com/back4app/parse-cli/releases, put it on the PATH as b4a, and run this again.

@@ -1,14 +1,14 @@
 import { config as readDotEnv } from 'dotenv';
-import { runCommand } from './command';
+import { runCommand } from './command-line/command';
+import { givenMasterKey, ParseApp } from './command-line/parse-app';
+import { ask, canAsk } from './command-line/prompt';
+import { UserError } from './command-line/user-error';
 import { checkDatabase } from './doctor/database';
 import { checkAsUser, checkDeployed } from './doctor/deployed';
 import { type Finding, type Findings, fault, print, skipped } from './doctor/finding';
 import { checkMainFile } from './doctor/main-file';
 import { checkPolicy, checkProject, projectPolicy } from './doctor/project';
 import { checkSchema } from './doctor/schema';
-import { givenMasterKey, ParseApp } from './parse-app';
-import { ask, canAsk } from './prompt';
-import { UserError } from './user-error';
 
 runCommand('doctor', async (values) => {
   if (values.password !== undefined) {

@@ -2,12 +2,12 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { config as readDotEnv } from 'dotenv';
 import type { ClassPolicy } from '../cloud/policy';
-import { projectRoot } from './bundle';
-import { runCommand } from './command';
-import { type ClassSchema, givenMasterKey, inShort, ParseApp } from './parse-app';
-import { columnOf, readPolicy, wrongTypes } from './policy';
-import { canAsk, confirm } from './prompt';
-import { UserError } from './user-error';
+import { runCommand } from './command-line/command';
+import { type ClassSchema, givenMasterKey, inShort, ParseApp } from './command-line/parse-app';
+import { canAsk, confirm } from './command-line/prompt';
+import { UserError } from './command-line/user-error';
+import { projectRoot } from './project/bundle';
+import { columnOf, readPolicy, wrongTypes } from './project/policy';
 
 const SIGNED_IN = { requiresAuthentication: true };
 const NOBODY = {};

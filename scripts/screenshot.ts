@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { chromium } from 'playwright-core';
-import { projectRoot } from './bundle';
-import { runCommand } from './command';
+import { runCommand } from './command-line/command';
 import { chromiumOptions } from './local/chromium';
 import { withTemporaryServer } from './local/temporary-server';
+import { projectRoot } from './project/bundle';
 
 const PICTURE = join(projectRoot, 'docs/page.png');
 

@@ -5,8 +5,8 @@ import { join, relative, resolve } from 'node:path';
 import { config as readDotEnv } from 'dotenv';
 import express from 'express';
 import { CredentialError, type VirgilCredentials, virgilCredentials } from '../cloud/credentials';
-import { bundle, projectRoot } from './bundle';
-import { runCommand } from './command';
+import { runCommand } from './command-line/command';
+import { UserError } from './command-line/user-error';
 import { openDatabase } from './local/database';
 import { addDevelopmentCredentials } from './local/development-credentials';
 import { refuseForeign } from './local/host-check';
@@ -15,8 +15,8 @@ import { buildPage } from './local/playground/build-page';
 import { takeStateFolder } from './local/state-folder';
 import { webSocketsOf } from './local/upgrades';
 import { openVirgilCloud, type VirgilCloud } from './local/virgil-cloud';
-import { readPolicy } from './policy';
-import { UserError } from './user-error';
+import { bundle, projectRoot } from './project/bundle';
+import { readPolicy } from './project/policy';
 
 runCommand('start', async ({ fresh }) => {
   readDotEnv({ quiet: true });

@@ -1,10 +1,10 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { runCommand } from './command';
+import { runCommand } from './command-line/command';
+import { UserError } from './command-line/user-error';
 import { dropDatabases } from './engines/databases';
+import { programOnPath } from './engines/program-on-path';
 import { type EngineServer, startMongoDb, startPostgres } from './engines/servers';
-import { programOnPath } from './program-on-path';
-import { UserError } from './user-error';
 
 const TESTS = [
   'test/cloud',

@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { runCommand } from './command';
-import { UserError } from './user-error';
+import { runCommand } from './command-line/command';
+import { UserError } from './command-line/user-error';
 
 const OLDEST = 'parse-server@5.6.0';
 

@@ -1,11 +1,12 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'dotenv';
-import { projectRoot } from '../scripts/bundle';
+import { projectRoot } from '../scripts/project/bundle';
 
-// Not for users to set: the system's, Parse Server's own, and those of npm run test:oldest and test:engines.
+// Not for users to set: the system's, Parse Server's own, and those of our tests and pictures.
 const OTHERS = [
   'PATH',
+  'CHROMIUM_PATH',
   'NODE_ENV',
   'TESTING',
   'PARSE_SERVER_LOGS_FOLDER',

@@ -1,5 +1,5 @@
 import type { Policy } from '../../cloud/policy';
-import { inShort, type ParseApp } from '../parse-app';
+import { inShort, type ParseApp } from '../command-line/parse-app';
 import { type Finding, type Findings, fault, ok, skipped, warning } from './finding';
 
 // With so many sessions a look-up that reads them all can be felt.

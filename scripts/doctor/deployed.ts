@@ -12,8 +12,8 @@ import {
 } from '../../cloud/credentials';
 import type { ClassPolicy, Policy } from '../../cloud/policy';
 import type { IssuedToken } from '../../cloud/tokens/issued-token';
-import { inShort, type ParseApp } from '../parse-app';
-import { type Column, columnOf } from '../policy';
+import { inShort, type ParseApp } from '../command-line/parse-app';
+import { type Column, columnOf } from '../project/policy';
 import { type Finding, type Findings, fault, ok, skipped } from './finding';
 import { checkVirgilCloud } from './virgil-cloud';
 import { claimFaults, isSignedWith } from './virgil-token';

@@ -3,9 +3,9 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import type { Policy } from '../../cloud/policy';
-import { bundle, MAX_BUNDLE_BYTES, projectRoot } from '../bundle';
-import { readPolicy } from '../policy';
-import { UserError } from '../user-error';
+import { UserError } from '../command-line/user-error';
+import { bundle, MAX_BUNDLE_BYTES, projectRoot } from '../project/bundle';
+import { readPolicy } from '../project/policy';
 import { checkCredentials } from './credentials';
 import { type Finding, type Findings, fault, ok, skipped } from './finding';
 import { checkMainFile } from './main-file';

@@ -1,7 +1,7 @@
 import type { ClassPolicy, Policy } from '../../cloud/policy';
 import { PARSE_FIELDS, whyNotEnvelope } from '../../cloud/triggers/guard';
-import { type ClassSchema, inShort, type ParseApp } from '../parse-app';
-import { wrongTypes } from '../policy';
+import { type ClassSchema, inShort, type ParseApp } from '../command-line/parse-app';
+import { wrongTypes } from '../project/policy';
 import { type Finding, type Findings, fault, ok, skipped } from './finding';
 
 // Of each class, the oldest rows are looked at: those may be older than the guard.

@@ -1,5 +1,5 @@
 import { CredentialError, type Environment, virgilApiUrl } from '../../cloud/credentials';
-import { type Answer, inShort, TIMEOUT_MS, whyUnreachable } from '../parse-app';
+import { type Answer, inShort, TIMEOUT_MS, whyUnreachable } from '../command-line/parse-app';
 import { type Finding, fault, ok, warning } from './finding';
 
 /**

@@ -3,8 +3,8 @@ import { chownSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { MongoMemoryReplSet } from 'mongodb-memory-server-core';
+import { UserError } from '../command-line/user-error';
 import { freePort } from '../local/database/free-port';
-import { UserError } from '../user-error';
 
 export interface EngineServer {
   uri: string;

@@ -3,8 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { bundle, projectRoot } from '../bundle';
 import { databaseFor } from '../engines/databases';
+import { bundle, projectRoot } from '../project/bundle';
 import type { Row, StoredRows } from './stored-rows';
 
 /** Where Parse Server logs an error: the terminal, a file for all, and a file for errors. */

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { UserError } from '../user-error';
+import { UserError } from '../command-line/user-error';
 import { findMongod, openMongoDb } from './database/mongodb';
 import { openPGlite } from './database/pglite';
 import { openServer } from './database/server';

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream';
 import type { Express } from 'express';
 import { ParseGraphQLServer, ParseServer } from 'parse-server';
 import type { Policy } from '../../cloud/policy';
-import { columnOf } from '../policy';
+import { columnOf } from '../project/policy';
 
 interface ParseServerSettings {
   appId: string;

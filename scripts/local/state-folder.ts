@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { UserError } from '../user-error';
+import { UserError } from '../command-line/user-error';
 
 const LOCK = 'lock';
 const PID = 'pid';

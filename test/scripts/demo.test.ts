@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { recogniseEnvelope } from '../../cloud/envelope/recognise-envelope';
-import { projectRoot } from '../../scripts/bundle';
+import { projectRoot } from '../../scripts/project/bundle';
 
 const temporary = mkdtempSync(join(tmpdir(), 'e2ee-demo-test-'));
 afterAll(() => rmSync(temporary, { recursive: true, force: true }));

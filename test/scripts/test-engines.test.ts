@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { projectRoot } from '../../scripts/bundle';
+import { projectRoot } from '../../scripts/project/bundle';
 
 /** Where there is no engine. */
 function testEngines(...args: string[]): { status: number | null; stdout: string; stderr: string } {

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { projectRoot } from '../../scripts/bundle';
 import { databaseFor } from '../../scripts/engines/databases';
+import { projectRoot } from '../../scripts/project/bundle';
 
 export interface LocalServer {
   /** `http://127.0.0.1:port` */

@@ -1,4 +1,4 @@
-import { programOnPath } from '../../scripts/program-on-path';
+import { programOnPath } from '../../scripts/engines/program-on-path';
 
 /** `describe` for tests that need a real `mongod`: where none is on the PATH they are skipped. */
 export function describeWithMongod(name: string, tests: () => void): void {

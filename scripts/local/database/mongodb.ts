@@ -5,8 +5,8 @@ import { DryMongoBinary, MongoBinary, MongoInstance } from 'mongodb-memory-serve
 import { MongoBinaryDownloadUrl } from 'mongodb-memory-server-core/lib/util/MongoBinaryDownloadUrl';
 import { MongoInstanceEvents } from 'mongodb-memory-server-core/lib/util/MongoInstance';
 import { ResolveConfigVariables, setDefaultValue } from 'mongodb-memory-server-core/lib/util/resolveConfig';
-import { programOnPath } from '../../program-on-path';
-import { UserError } from '../../user-error';
+import { UserError } from '../../command-line/user-error';
+import { programOnPath } from '../../engines/program-on-path';
 import type { Database } from '../database';
 import { freePort } from './free-port';
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
 import { PGLiteSocketServer } from '@electric-sql/pglite-socket';
-import { UserError } from '../../user-error';
+import { UserError } from '../../command-line/user-error';
 import type { Database } from '../database';
 import { freePort } from './free-port';
 

@@ -1,6 +1,6 @@
 import { resolveSrv } from 'node:dns/promises';
 import { connect } from 'node:net';
-import { UserError } from '../../user-error';
+import { UserError } from '../../command-line/user-error';
 import type { Database } from '../database';
 
 const REACHABLE_WITHIN_MS = 2000;

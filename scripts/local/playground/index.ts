@@ -1,6 +1,6 @@
 import { extname } from 'node:path';
 import express, { type ErrorRequestHandler, type RequestHandler, type Router } from 'express';
-import { UserError } from '../../user-error';
+import { UserError } from '../../command-line/user-error';
 import type { PageFile } from './build-page';
 import { type MessageStore, readStoredMessages, tamperWithMessage } from './stored-messages';
 

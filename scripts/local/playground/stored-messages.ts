@@ -1,5 +1,5 @@
 import { recogniseEnvelope } from '../../../cloud/envelope/recognise-envelope';
-import { UserError } from '../../user-error';
+import { UserError } from '../../command-line/user-error';
 
 /** Where the rows are, and the key that opens them. */
 export interface MessageStore {

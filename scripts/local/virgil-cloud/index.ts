@@ -1,7 +1,7 @@
 import { initPythia } from '@virgilsecurity/pythia-crypto';
 import express, { type Router } from 'express';
 import { initCrypto } from 'virgil-crypto';
-import { UserError } from '../../user-error';
+import { UserError } from '../../command-line/user-error';
 import { authenticator, type VirgilApp } from './authentication';
 import { brainKeyService } from './brainkey';
 import { type Card, cardsService, ownersOfKeys } from './cards';

@@ -1,6 +1,6 @@
 import { mkdir, open, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { UserError } from '../../user-error';
+import { UserError } from '../../command-line/user-error';
 
 /** Rows by key. All methods are synchronous; `Storage.saved` says when a change is on disk. */
 export interface Table<Row> {

@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { projectRoot } from '../../scripts/bundle';
-import { type Command, commands } from '../../scripts/commands';
-import { makeProject } from '../support/project';
+import { type Command, commands } from '../../../scripts/command-line/commands';
+import { projectRoot } from '../../../scripts/project/bundle';
+import { makeProject } from '../../support/project';
 
 const project = makeProject();
 afterAll(() => project.remove());
@@ -61,7 +61,7 @@ test('.env.example names the variables that the commands name', () => {
 });
 
 test.each(['18', "'ENOENT'", 'undefined'])('an error with the code %s keeps its stack', (code) => {
-  const script = `require('./scripts/command').runCommand('demo', async () => {
+  const script = `require('./scripts/command-line/command').runCommand('demo', async () => {
     throw Object.assign(new Error('It fails.'), { code: ${code} });
   });`;
   const { status, stderr } = spawnSync(process.execPath, ['--require', 'tsx/cjs', '-e', script], {

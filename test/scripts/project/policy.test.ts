@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readPolicy } from '../../scripts/policy';
+import { readPolicy } from '../../../scripts/project/policy';
 
 const folder = mkdtempSync(join(tmpdir(), 'e2ee-policy-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { type BuildOptions, build } from 'esbuild';
+import { UserError } from '../command-line/user-error';
 import { readPolicy } from './policy';
-import { UserError } from './user-error';
 
-export const projectRoot = dirname(__dirname);
+export const projectRoot = dirname(dirname(__dirname));
 /** The largest bundle that is deployed. */
 export const MAX_BUNDLE_BYTES = 200 * 1024;
 

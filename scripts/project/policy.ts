@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import type { ClassPolicy, PlainType, Policy } from '../cloud/policy';
-import { PARSE_FIELDS } from '../cloud/triggers/guard';
-import { UserError } from './user-error';
+import type { ClassPolicy, PlainType, Policy } from '../../cloud/policy';
+import { PARSE_FIELDS } from '../../cloud/triggers/guard';
+import { UserError } from '../command-line/user-error';
 
 const tokenTtlSeconds = z.int().min(60).max(86_400);
 const fieldName = z
