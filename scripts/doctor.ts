@@ -8,6 +8,7 @@ import { checkAsUser, checkDeployed } from './doctor/deployed';
 import { type Finding, type Findings, fault, print, skipped } from './doctor/finding';
 import { checkMainFile } from './doctor/main-file';
 import { checkPolicy, checkProject, projectPolicy } from './doctor/project';
+import { checkReports } from './doctor/reports';
 import { checkSchema } from './doctor/schema';
 
 runCommand('doctor', async (values) => {
@@ -31,6 +32,7 @@ runCommand('doctor', async (values) => {
 
 /** Checks a deployed app: from outside, then as a user, then with the master key. */
 async function* checkApp(app: ParseApp, { main, mayAsk }: { main?: string; mayAsk: boolean }): Findings {
+  const since = Date.now();
   const policy = checkPolicy();
   yield policy;
   if (main !== undefined) yield checkMainFile(main).finding;
@@ -44,6 +46,7 @@ async function* checkApp(app: ParseApp, { main, mayAsk }: { main?: string; mayAs
     if (masterKey) {
       yield* checkSchema(app, projectPolicy(), masterKey);
       yield* checkDatabase(app, projectPolicy(), masterKey);
+      if (user) yield* checkReports(app, projectPolicy(), since, masterKey);
     } else yield skipped('schema and rows', 'needs the master key: set PARSE_MASTER_KEY.');
   } catch (error) {
     if (!(error instanceof UserError)) throw error;

@@ -14,7 +14,7 @@ import type { ClassPolicy, Policy } from '../../cloud/policy';
 import type { IssuedToken } from '../../cloud/tokens/issued-token';
 import { inShort, type ParseApp } from '../command-line/parse-app';
 import { type Column, columnOf } from '../project/policy';
-import { type Finding, type Findings, fault, ok, skipped } from './finding';
+import { type Finding, type Findings, fault, ok, skipped, warning } from './finding';
 import { checkVirgilCloud } from './virgil-cloud';
 import { claimFaults, isSignedWith } from './virgil-token';
 
@@ -100,7 +100,7 @@ export async function* checkAsUser(
     if (policy.virgil.guardUserIds) yield await checkUserId(app, { identity, sessionToken });
     for (const [className, classPolicy] of Object.entries(policy.classes)) {
       const rows = rowsOf(app, className, classPolicy, { identity, sessionToken });
-      const maySave = classPolicy.encrypted.length === 0 || (yield* checkGuard(className, rows));
+      const maySave = classPolicy.encrypted.length === 0 || (yield* checkGuard(className, classPolicy, rows));
       if (maySave) yield* checkSave(className, classPolicy, rows);
     }
   } finally {
@@ -251,17 +251,25 @@ const MAY_NOT_SAVE = 'this user may not save here, or the class or a field is no
  *
  * @returns whether there is any sense in saving more
  */
-async function* checkGuard(className: string, rows: Rows): AsyncGenerator<Finding, boolean> {
+async function* checkGuard(
+  className: string,
+  { mode }: ClassPolicy,
+  rows: Rows,
+): AsyncGenerator<Finding, boolean> {
   const check = `${className} guard`;
   const save = await rows.save(PLAINTEXT);
   const { objectId, code } = save.body;
   if (objectId) {
-    yield fault(check, 'plaintext is accepted: npm run deploy, and see that no webhook replaces the guard.');
+    yield mode === 'report'
+      ? warning(check, 'plaintext is accepted, since the policy only reports it.')
+      : fault(check, 'plaintext is accepted: npm run deploy, and see that no webhook replaces the guard.');
     const left = await rows.remove(objectId, check);
     if (left) yield left;
     return !left;
   }
-  if (code === VALIDATION_ERROR) yield ok(check, 'plaintext is refused');
+  if (code === VALIDATION_ERROR && mode === 'report') {
+    yield fault(check, 'plaintext is refused, where the policy says "report": npm run deploy.');
+  } else if (code === VALIDATION_ERROR) yield ok(check, 'plaintext is refused');
   else if (code === OPERATION_FORBIDDEN) yield fault(check, MAY_NOT_SAVE);
   else
     yield fault(

@@ -2,7 +2,7 @@ import type { ClassPolicy, Policy } from '../../cloud/policy';
 import { PARSE_FIELDS, whyNotEnvelope } from '../../cloud/triggers/guard';
 import { type ClassSchema, inShort, type ParseApp } from '../command-line/parse-app';
 import { wrongTypes } from '../project/policy';
-import { type Finding, type Findings, fault, ok, skipped } from './finding';
+import { type Finding, type Findings, fault, ok, skipped, warning } from './finding';
 
 // Of each class, the oldest rows are looked at: those may be older than the guard.
 const MAX_ROWS = 1000;
@@ -22,7 +22,7 @@ export async function* checkSchema(app: ParseApp, policy: Policy, masterKey: str
       yield fault(`${className} class`, 'is not there: npm run schema.');
       continue;
     }
-    yield checkPermissions(schema);
+    yield checkPermissions(schema, classPolicy);
     yield* checkFields(schema, classPolicy);
     yield checkDefaults(schema);
     if (classPolicy.encrypted.length > 0) yield await checkRows(app, className, classPolicy, masterKey);
@@ -57,14 +57,16 @@ async function* checkWebhooks(app: ParseApp, policy: Policy, masterKey: string):
     : ok('webhooks', 'none replaces a guard or a function');
 }
 
-function checkPermissions({ className, classLevelPermissions }: ClassSchema): Finding {
+function checkPermissions({ className, classLevelPermissions }: ClassSchema, { mode }: ClassPolicy): Finding {
   const check = `${className} permissions`;
   const isPublic = (operation: string) =>
     !classLevelPermissions || (classLevelPermissions[operation] as Record<string, unknown>)?.['*'] === true;
   const open = OPERATIONS.filter(isPublic);
-  return open.length > 0
-    ? fault(check, `open to the public: ${open.join(', ')}. Close them: npm run schema.`)
-    : ok(check, 'closed to the public');
+  if (open.length === 0) return ok(check, 'closed to the public');
+  const message = `open to the public: ${open.join(', ')}. Close them: npm run schema`;
+  return mode === 'report'
+    ? warning(check, `${message}, when "mode" is "enforce".`)
+    : fault(check, `${message}.`);
 }
 
 function* checkFields({ className, fields }: ClassSchema, policy: ClassPolicy): Generator<Finding> {
@@ -131,12 +133,12 @@ async function checkRows(
     ).length;
   }
   const looked = rows < MAX_ROWS ? `${rows} rows` : `the oldest ${rows} rows`;
-  return plaintext > 0
-    ? fault(
-        check,
-        `${plaintext} of ${looked} hold plaintext in an encrypted field, from before the guard: have a client encrypt them, or delete them.`,
-      )
-    : ok(check, `no plaintext in ${looked}`);
+  if (plaintext === 0) return ok(check, `no plaintext in ${looked}`);
+  const complain = policy.mode === 'report' ? warning : fault;
+  return complain(
+    check,
+    `${plaintext} of ${looked} hold plaintext in an encrypted field, from before the guard: have a client encrypt them, or delete them.`,
+  );
 }
 
 function isPlaintext(value: unknown, policy: ClassPolicy): boolean {

@@ -3,8 +3,8 @@ import { initCrypto, VirgilAccessTokenSigner, VirgilCrypto } from 'virgil-crypto
 import { type Jwt, JwtVerifier } from 'virgil-sdk';
 import type { VirgilCredentials } from '../../cloud/credentials';
 
-// How far the server's clock may be off.
-const CLOCK_SKEW_SECONDS = 300;
+/** How far the server's clock may be off. */
+export const CLOCK_SKEW_SECONDS = 300;
 
 export interface ExpectedToken {
   /** The `objectId` of the user it is for. */

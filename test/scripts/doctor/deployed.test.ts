@@ -141,7 +141,7 @@ describe('an app that is deployed as it should be', () => {
     const page = await startHttpServer(() => ({ status: 404, body: '<!doctype html>' }));
     expect(await askedAt(page.url)).toMatchObject({
       status: 'warning',
-      message: /\(status 404\).*VIRGIL_API_URL/,
+      message: expect.stringMatching(/\(status 404\).*VIRGIL_API_URL/),
     });
     await page.stop();
     expect(await askedAt('http://virgil.example')).toMatchObject(fault(/^VIRGIL_API_URL is not an https:/));
@@ -192,10 +192,13 @@ describe('an app that is deployed as it should be', () => {
     const { VIRGIL_APP_ID, VIRGIL_APP_KEY_ID } = credentials;
     const other = makeVirgilApplication(crypto).environment;
     secrets.add(other.VIRGIL_APP_KEY);
-    expect(await signatureWith(other)).toMatchObject({ status: 'skipped', message: /another VIRGIL_APP_ID/ });
+    expect(await signatureWith(other)).toMatchObject({
+      status: 'skipped',
+      message: expect.stringMatching(/another VIRGIL_APP_ID/),
+    });
     expect(await signatureWith({ ...other, VIRGIL_APP_ID })).toMatchObject({
       status: 'skipped',
-      message: /another App Key/,
+      message: expect.stringMatching(/another App Key/),
     });
     expect(await signatureWith({ VIRGIL_APP_KEY: other.VIRGIL_APP_KEY })).toEqual(
       fault(/another key than here, under the same VIRGIL_APP_KEY_ID/),
@@ -465,6 +468,60 @@ test('a class of typed fields, with a Pointer as sender: a client can save', asy
   expect(stdout).toMatch(/^ok +Chat save +a client can save/m);
   expect(stdout).toMatch(/^ok +Chat fields/m);
 });
+
+test.each([
+  ['info', 'ok', /^are in the log$/],
+  ['error', 'warning', /^are not in the log: .*logLevel/],
+])(
+  'a class that only reports warns, and is well; at logLevel %s its reports: %s',
+  async (logLevel, status, message) => {
+    const policy = {
+      virgil: { tokenTtlSeconds: 1200 },
+      classes: { Chat: { encrypted: ['text'], plain: [], mode: 'report' } },
+    };
+    const server = await startBareParseServer({
+      policy,
+      environment: makeVirgilApplication(crypto).environment,
+      parseOptions: { allowClientClassCreation: false, logLevel },
+    });
+    const client = restClient(server);
+    const fields = { text: { type: 'String' } };
+    await client.call('POST', '/schemas/Chat', { className: 'Chat', fields }, master);
+    await client.call('POST', '/classes/Chat', { text: 'an old row' }, master);
+    const { username } = await client.signUp();
+    const elsewhere = makeProject();
+    elsewhere.write('back4app.json', JSON.stringify(policy));
+    const app = ['--server', server.url, '--app-id', server.appId];
+    const user = { DOCTOR_USER: username, DOCTOR_PASSWORD: password, VIRGIL_API_URL: nowhere };
+    const key = { PARSE_MASTER_KEY: server.masterKey };
+    const { stdout, ...run } = await elsewhere.run('doctor', [...app, '--json'], { ...user, ...key });
+    printed.push(stdout);
+    elsewhere.remove();
+    const { results } = (await client.call('GET', '/classes/Chat', undefined, master)).body;
+    await server.stop();
+    const { findings } = JSON.parse(stdout) as { findings: Finding[] };
+    const found = (check: string) => findings.find((finding) => finding.check === check);
+    expect(run).toEqual({ status: onMongoDb ? 0 : 1, stderr: '' }); // on PostgreSQL: guardUserIds
+    expect(findings.filter((finding) => finding.status === 'fault').map(({ check }) => check)).toEqual(
+      onMongoDb ? [] : ['database'],
+    );
+    expect(found('Chat guard')).toMatchObject({
+      status: 'warning',
+      message: expect.stringMatching(/plaintext is accepted/),
+    });
+    expect(found('Chat save')).toEqual(ok);
+    expect(found('Chat permissions')).toMatchObject({
+      status: 'warning',
+      message: expect.stringMatching(/when "mode" is "enforce"/),
+    });
+    expect(found('Chat rows')).toMatchObject({
+      status: 'warning',
+      message: expect.stringMatching(/^1 of 1 rows/),
+    });
+    expect(found('Chat reports')).toMatchObject({ status, message: expect.stringMatching(message) });
+    expect(results).toHaveLength(1);
+  },
+);
 
 describe('a server that is no Parse Server', () => {
   const serverFinding = async (url: string) => (await doctor({ url, appId: 'app' })).byCheck.server;
