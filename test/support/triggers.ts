@@ -65,7 +65,8 @@ export function startTriggers() {
       const auth = { isMaster: by.master === true, user: by.user, getUserRoles: async () => [] };
       const config = { applicationId, logLevels, loggerController: logger };
       try {
-        return (await triggers.maybeRunTrigger(type, auth, object, row, config, {}))?.object;
+        const run = triggers.maybeRunTrigger(type, auth, object, row, config, {});
+        return (await Promise.race([run, neverSettled()]))?.object;
       } catch (error) {
         if (error instanceof ParseSdk.Error)
           return `${(error as Parse.Error).code} ${(error as Error).message}`;
@@ -73,4 +74,11 @@ export function startTriggers() {
       }
     },
   };
+}
+
+/** What Parse Server has not settled when it has nothing more to do, it never will: what throws while it logs ends it. */
+function neverSettled(): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    setImmediate(() => reject(new Error('Parse Server would have ended.')));
+  });
 }
