@@ -1,12 +1,18 @@
 import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { type BenchServer, startBenchServer } from './bench/bench-server';
 import type { InProcess } from './bench/in-process';
 import { measureOverHttp } from './bench/over-http';
+import { countQueries, type Queries } from './bench/queries';
 import { interleave, type Ratio, ratioOf } from './bench/rounds';
+import { measureSessions, type SessionCost } from './bench/sessions';
 import { runCommand } from './command-line/command';
+import { UserError } from './command-line/user-error';
+import { dropDatabases } from './engines/databases';
 import { bundle, compile, projectRoot } from './project/bundle';
 
 const run = promisify(execFile);
@@ -27,14 +33,23 @@ interface Row {
   met: boolean;
 }
 
-runCommand('bench', async ({ json }) => {
-  const rows = await measure(progress);
-  progress('');
+/** Every part is one table. */
+interface Measured {
+  /** That the server ran on. */
+  engine: string;
+  rows?: Row[];
+  sessions?: SessionCost[];
+  queries?: Queries[];
+}
+
+runCommand('bench', async ({ json, sessions, database }) => {
   const machine = `${cpus()[0]?.model.trim()}, ${cpus().length} cores, Node ${process.versions.node}, Parse Server ${
     require('parse-server/package.json').version
   }`;
-  if (json) console.log(JSON.stringify({ machine, rows }, null, 2));
-  else console.log(`${table(rows)}\n\n${machine}`);
+  const measured = await onServer(database, sessions ? measureAmongSessions : measure);
+  progress('');
+  if (json) console.log(JSON.stringify({ machine, ...measured }, null, 2));
+  else console.log([...tables(measured), `${machine}, ${measured.engine}`].join('\n\n'));
 });
 
 /** One line that is written over, on a terminal only. */
@@ -42,19 +57,46 @@ function progress(what: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${what}`);
 }
 
-async function measure(say: (what: string) => void): Promise<Row[]> {
+/** @param uri of a database server, on which the benchmark has a database of its own. Default: PGlite */
+async function onServer(
+  uri: string | undefined,
+  act: (server: BenchServer) => Promise<Omit<Measured, 'engine'>>,
+): Promise<Measured> {
+  const prefix = `e2ee_bench_${randomBytes(4).toString('hex')}_`;
+  if (uri !== undefined) {
+    if (!/^(mongodb(\+srv)?|postgres(ql)?):\/\//.test(uri))
+      throw new UserError('--database must be a mongodb:// or postgres:// address.');
+    Object.assign(process.env, { TEST_DATABASE_URI: uri, TEST_DATABASE_PREFIX: prefix });
+  }
+  const server = await startBenchServer();
+  try {
+    const engine = `${uri === undefined ? 'PGlite, ' : ''}${server.engine}`;
+    return { engine, ...(await act(server)) };
+  } finally {
+    await server.stop();
+    if (uri !== undefined) await dropDatabases(uri, prefix);
+  }
+}
+
+async function measureAmongSessions(server: BenchServer) {
+  progress('queries');
+  const queries = await countQueries(server);
+  return { sessions: await measureSessions(server, progress), queries };
+}
+
+async function measure(server: BenchServer): Promise<{ rows: Row[] }> {
   const outfile = join(projectRoot, 'cloud/main.js');
   await bundle({ outfile });
   const emptyFunction = 'an empty function';
   const base64 = 'decoding and re-encoding its base64';
 
-  say('tokens, recogniser, memory');
+  progress('tokens, recogniser, memory');
   const { token, recogniser, refusal, memoryGrowth } = await measureInProcess();
-  say('loading');
+  progress('loading');
   const load = await loadAgainstLibraries();
-  const http = await measureOverHttp(say);
+  const http = await measureOverHttp(server, progress);
 
-  return [
+  const rows = [
     atLeast('`virgil-jwt`, header session, renewal', emptyFunction, 0.85, http.renewal),
     atLeast('the same', "the original demo's way", 4, http.againstDemo),
     atLeast('`virgil-jwt`, first call of a header session', emptyFunction, 0.37, http.firstCall),
@@ -78,6 +120,7 @@ async function measure(say: (what: string) => void): Promise<Row[]> {
       'KB',
     ),
   ];
+  return { rows };
 }
 
 async function measureInProcess(): Promise<InProcess> {
@@ -138,11 +181,44 @@ function plain(
   return { measure: measured, against, target, result: `${value.toFixed(1)} ${unit}`, met: value <= limit };
 }
 
-function table(rows: Row[]): string {
-  const lines = rows.map(({ measure: measured, against, target, result, met }) =>
-    [measured, against, target, met ? result : `**${result}**`].join(' | '),
-  );
-  return ['measure | against | target | ratio (quartiles)', '--- | --- | --- | ---', ...lines]
-    .map((line) => `| ${line} |`)
-    .join('\n');
+function tables({ rows, queries, sessions }: Measured): string[] {
+  return [
+    rows &&
+      table(
+        ['measure', 'against', 'target', 'ratio (quartiles)'],
+        rows.map((row) => [row.measure, row.against, row.target, row.met ? row.result : `**${row.result}**`]),
+      ),
+    sessions &&
+      table(
+        [
+          'sessions',
+          'index',
+          'empty function',
+          'first call',
+          'parameter',
+          'empty function, cached',
+          'renewal',
+        ],
+        sessions.map(({ sessions: count, indexed, empty, firstCall, parameter, emptyCached, renewal }) => [
+          count.toLocaleString('en'),
+          indexed ? 'yes' : 'no',
+          milliseconds(empty),
+          written(firstCall),
+          written(parameter),
+          milliseconds(emptyCached),
+          written(renewal),
+        ]),
+      ),
+    queries &&
+      table(
+        ['call', 'queries without us', 'queries with us'],
+        queries.map(({ call, withoutUs, withUs }) => [call, `${withoutUs}`, `${withUs}`]),
+      ),
+  ].filter((made) => made !== undefined);
+}
+
+const milliseconds = (value: number) => `${value.toPrecision(3)} ms`;
+
+function table(head: string[], rows: string[][]): string {
+  return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }

@@ -125,9 +125,21 @@ export const commands = {
   },
   bench: {
     does: 'Measures what tokens and guarded saves cost, as ratios. Takes two minutes.',
-    options: { json: { type: 'boolean', default: false, help: 'print the table as JSON' } },
+    options: {
+      database: {
+        type: 'string',
+        value: 'URI',
+        help: 'a database server, mongodb://… or postgres://…, for a database that is dropped afterwards; default: PGlite',
+      },
+      sessions: {
+        type: 'boolean',
+        default: false,
+        help: 'measure instead what calls cost among a million sessions, and count their queries',
+      },
+      json: { type: 'boolean', default: false, help: 'print the tables as JSON' },
+    },
     environment: {},
-    example: 'npm -s run bench -- --json',
+    example: 'npm -s run bench -- --database postgres://127.0.0.1/postgres --json',
   },
   screenshot: {
     does: 'Takes the picture of the page in docs/, with a Chromium on this machine.',

@@ -38,8 +38,13 @@ export async function startPostgres(postgres: string): Promise<EngineServer> {
   const initdb = join(dirname(postgres), 'initdb');
   execFileSync(initdb, ['-D', data, '-U', 'postgres', '--auth=trust', '--no-sync'], options);
   const port = await freePort();
-  // Each Parse Server takes ten connections.
-  const settings = [`port=${port}`, 'unix_socket_directories=', 'fsync=off', 'max_connections=300'];
+  const settings = [
+    `port=${port}`,
+    'unix_socket_directories=',
+    'fsync=off',
+    'max_connections=300', // Each Parse Server takes ten.
+    'shared_preload_libraries=pg_stat_statements',
+  ];
   const server = spawn(postgres, ['-D', data, ...settings.flatMap((setting) => ['-c', setting])], {
     ...options,
     stdio: ['ignore', 'ignore', 'pipe'],
