@@ -1,0 +1,23 @@
+import { type BenchServer, startBenchServer } from '../../scripts/bench/bench-server';
+import { countQueries } from '../../scripts/bench/queries';
+import { onPGlite } from '../support/engine';
+
+// PGlite counts nothing.
+(onPGlite ? describe.skip : describe)('queries, as the database counts them', () => {
+  let server: BenchServer;
+  beforeAll(async () => {
+    server = await startBenchServer();
+  });
+  afterAll(() => server?.stop());
+
+  test('only the first call of a header session makes one more', async () => {
+    expect(await countQueries(server)).toEqual([
+      { call: '`virgil-jwt`, first call of a header session', withoutUs: 2, withUs: 3 },
+      { call: '`virgil-jwt`, renewal', withoutUs: 0, withUs: 0 },
+      { call: '`virgil-jwt`, renewal when Parse Server has forgotten the session', withoutUs: 2, withUs: 2 },
+      { call: '`virgil-jwt`, parameter session', withoutUs: 2, withUs: 2 },
+      { call: 'guarded save of a new message', withoutUs: 1, withUs: 1 },
+      { call: 'guarded save of a changed message', withoutUs: 3, withUs: 3 },
+    ]);
+  });
+});
