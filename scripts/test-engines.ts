@@ -3,8 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { runCommand } from './command-line/command';
 import { UserError } from './command-line/user-error';
 import { dropDatabases } from './engines/databases';
+import type { ServerProgram } from './engines/program';
 import { programOnPath } from './engines/program-on-path';
-import { type EngineServer, startMongoDb, startPostgres } from './engines/servers';
+import { startMongoDb, startPostgres } from './engines/servers';
 
 const TESTS = [
   'test/cloud',
@@ -14,11 +15,14 @@ const TESTS = [
   'test/scripts/doctor/deployed',
 ];
 
-interface Engine {
+interface Service {
   /** Names a server. Where it is not set the program is started. */
   variable: string;
   program: string;
-  start: (program: string) => Promise<EngineServer>;
+}
+
+interface Engine extends Service {
+  start: (program: string) => Promise<ServerProgram>;
   tests: string[];
 }
 
@@ -32,6 +36,8 @@ const REAL_ENGINES: Record<string, Engine> = {
   postgres: { variable: 'POSTGRES_URI', program: 'postgres', start: startPostgres, tests: TESTS },
 };
 const PGLITE = 'pglite';
+/** Several Parse Servers need it beside a real engine. */
+const REDIS: Service = { variable: 'REDIS_URL', program: 'redis-server' };
 
 // Runs the tests that have to do with the database on real engines, each started once, and on PGlite. Each server of a test
 // has a database of its own there.
@@ -41,12 +47,14 @@ runCommand('test:engines', async (values) => {
   const unknown = names.find((name) => !all.includes(name));
   if (unknown !== undefined) throw new UserError(`--engine must be one of ${all.join(', ')}.`);
 
-  const missing = names.flatMap((name) => {
-    const engine = REAL_ENGINES[name];
-    return !engine || isThere(engine)
-      ? []
-      : [{ name, why: `no ${engine.program} is on the PATH, and ${engine.variable} is not set` }];
-  });
+  const real = Object.entries(REAL_ENGINES).filter(([name]) => names.includes(name));
+  const services: [string, Service][] = real.length > 0 ? [...real, ['redis', REDIS]] : [];
+  const missing = services
+    .filter(([, service]) => !isThere(service))
+    .map(([name, { program, variable }]) => ({
+      name,
+      why: `no ${program} is on the PATH, and ${variable} is not set`,
+    }));
   for (const { name, why } of missing) {
     if (values.require) throw new UserError(`${name} is required: ${why}.`);
     console.log(`${name} is skipped: ${why}.`);
@@ -62,7 +70,7 @@ runCommand('test:engines', async (values) => {
   if (failed.length > 0) throw new UserError(`Tests fail on ${failed.join(' and ')}.`);
 });
 
-function isThere({ variable, program }: Engine): boolean {
+function isThere({ variable, program }: Service): boolean {
   return Boolean(process.env[variable] || programOnPath(program, process.env.PATH));
 }
 
@@ -73,17 +81,23 @@ async function testOn({ variable, program, start, tests }: Engine): Promise<bool
     ? { uri, stop: () => dropDatabases(uri, prefix) }
     : await start(programOnPath(program, process.env.PATH) as string);
   try {
-    return await jest(tests, { TEST_DATABASE_URI: server.uri, TEST_DATABASE_PREFIX: prefix });
+    const environment = { TEST_DATABASE_URI: server.uri, TEST_DATABASE_PREFIX: prefix };
+    const passed = await jest(tests, environment);
+    // By themselves: several servers under load would disturb the others, and be disturbed.
+    const alone = ['--testMatch', `**/test/engines/${isThere(REDIS) ? '*' : 'transaction'}.engines.ts`];
+    return (await jest(alone, environment)) && passed;
   } finally {
     await server.stop();
   }
 }
 
 /** @returns whether all tests have passed */
-function jest(tests: string[], environment: Record<string, string>): Promise<boolean> {
+function jest(args: string[], environment: Record<string, string>): Promise<boolean> {
   return new Promise((done, fail) => {
-    const args = [require.resolve('jest/bin/jest'), ...tests];
-    spawn(process.execPath, args, { stdio: 'inherit', env: { ...process.env, ...environment } })
+    spawn(process.execPath, [require.resolve('jest/bin/jest'), ...args], {
+      stdio: 'inherit',
+      env: { ...process.env, ...environment },
+    })
       .once('error', fail)
       .once('close', (status, signal) => {
         if (signal) fail(new UserError('Interrupted.'));

@@ -154,7 +154,7 @@ export const commands = {
     example: 'npm run test:oldest',
   },
   'test:engines': {
-    does: 'Runs the tests that have to do with the database on a real MongoDB, on a real PostgreSQL, and on PGlite.',
+    does: 'Runs the tests that have to do with the database on a real MongoDB and on a real PostgreSQL, there with several servers too, and on PGlite.',
     options: {
       engine: {
         type: 'string',
@@ -165,12 +165,13 @@ export const commands = {
       require: {
         type: 'boolean',
         default: false,
-        help: 'fail where an engine is missing, rather than skip it',
+        help: 'fail where an engine or Redis is missing, rather than skip it',
       },
     },
     environment: {
       MONGODB_URI: 'a MongoDB server; default: the mongod on the PATH',
       POSTGRES_URI: 'a PostgreSQL server; default: the postgres on the PATH',
+      REDIS_URL: 'a Redis that is ours to empty, for several servers; default: the redis-server on the PATH',
     },
     example: 'npm run test:engines -- --engine postgres --require',
   },

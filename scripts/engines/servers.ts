@@ -1,28 +1,27 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { chownSync, mkdtempSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chownSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { MongoMemoryReplSet } from 'mongodb-memory-server-core';
-import { UserError } from '../command-line/user-error';
+import { MongoClient } from 'mongodb';
 import { freePort } from '../local/database/free-port';
+import { ServerProgram } from './program';
 
-export interface EngineServer {
-  uri: string;
-  stop(): Promise<void>;
-}
+const SET = 'tests';
 
 /** Starts MongoDB as a replica set of one. */
-export async function startMongoDb(mongod: string): Promise<EngineServer> {
-  const set = await MongoMemoryReplSet.create({
-    binary: { systemBinary: mongod },
-    replSet: { count: 1, storageEngine: 'wiredTiger' },
-  });
-  return {
-    uri: set.getUri(),
-    stop: async () => {
-      await set.stop();
-    },
-  };
+export async function startMongoDb(mongod: string): Promise<ServerProgram> {
+  const folder = mkdtempSync(join(tmpdir(), 'e2ee-mongodb-'));
+  const port = await freePort();
+  const host = `127.0.0.1:${port}`;
+  const args = ['--dbpath', folder, '--bind_ip', '127.0.0.1', '--port', `${port}`, '--replSet', SET];
+  const server = new ServerProgram(`mongodb://${host}/?replicaSet=${SET}`, mongod, args, folder);
+  await server.start();
+  const client = await MongoClient.connect(`mongodb://${host}/?directConnection=true`);
+  await client.db('admin').command({ replSetInitiate: { _id: SET, members: [{ _id: 0, host }] } });
+  await client.close();
+  // Waits for the primary.
+  await (await MongoClient.connect(server.uri)).close();
+  return server;
 }
 
 /**
@@ -30,13 +29,14 @@ export async function startMongoDb(mongod: string): Promise<EngineServer> {
  *
  * @param postgres with `initdb` beside it
  */
-export async function startPostgres(postgres: string): Promise<EngineServer> {
+export async function startPostgres(postgres: string): Promise<ServerProgram> {
   const folder = mkdtempSync(join(tmpdir(), 'e2ee-postgres-'));
-  const options = { cwd: folder, ...(process.getuid?.() === 0 && { uid: idOf('-u'), gid: idOf('-g') }) };
-  if (options.uid !== undefined) chownSync(folder, options.uid, options.gid as number);
+  const user = process.getuid?.() === 0 ? { uid: idOf('-u'), gid: idOf('-g') } : undefined;
+  if (user) chownSync(folder, user.uid, user.gid);
   const data = join(folder, 'data');
   const initdb = join(dirname(postgres), 'initdb');
-  execFileSync(initdb, ['-D', data, '-U', 'postgres', '--auth=trust', '--no-sync'], options);
+  const options = ['-D', data, '-U', 'postgres', '--auth=trust', '--no-sync'];
+  execFileSync(initdb, options, { ...user, cwd: folder });
   const port = await freePort();
   const settings = [
     `port=${port}`,
@@ -45,32 +45,21 @@ export async function startPostgres(postgres: string): Promise<EngineServer> {
     'max_connections=300', // Each Parse Server takes ten.
     'shared_preload_libraries=pg_stat_statements',
   ];
-  const server = spawn(postgres, ['-D', data, ...settings.flatMap((setting) => ['-c', setting])], {
-    ...options,
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  const ended = new Promise((done) => server.once('close', done));
-  await ready(server);
-  return {
-    uri: `postgres://postgres@127.0.0.1:${port}/postgres`,
-    stop: async () => {
-      server.kill('SIGINT'); // waits for nobody's connections
-      await ended;
-      rmSync(folder, { recursive: true });
-    },
-  };
+  const args = ['-D', data, ...settings.flatMap((setting) => ['-c', setting])];
+  const uri = `postgres://postgres@127.0.0.1:${port}/postgres`;
+  const server = new ServerProgram(uri, postgres, args, folder, user);
+  await server.start();
+  return server;
 }
 
 const idOf = (which: string) => Number(execFileSync('id', [which, 'postgres'], { encoding: 'utf8' }));
 
-/** Waits until it says that it takes connections. */
-function ready(server: ChildProcess): Promise<void> {
-  return new Promise((done, fail) => {
-    let log = '';
-    server.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      log += text;
-      if (log.includes('ready to accept connections')) done();
-    });
-    server.once('close', () => fail(new UserError(`PostgreSQL does not start:\n${log}`)));
-  });
+/** Starts a Redis that stores nothing. */
+export async function startRedis(redisServer: string): Promise<ServerProgram> {
+  const folder = mkdtempSync(join(tmpdir(), 'e2ee-redis-'));
+  const port = await freePort();
+  const args = ['--bind', '127.0.0.1', '--port', `${port}`, '--save', ''];
+  const server = new ServerProgram(`redis://127.0.0.1:${port}`, redisServer, args, folder);
+  await server.start();
+  return server;
 }

@@ -8,12 +8,17 @@ import { openDatabase } from './database';
 import { type StoredRows, storedRows } from './stored-rows';
 
 const settings = JSON.parse(process.argv[2] as string) as ChildSettings;
-const { default: ParseServer, ParseGraphQLServer } = require(settings.parseServerModule);
+const { default: ParseServer, ParseGraphQLServer, RedisCacheAdapter } = require(settings.parseServerModule);
 
 async function main(): Promise<void> {
+  // What Parse Server 9.10 was asking Redis when that goes away is rejected, nobody catches it, and the process would end.
+  if (settings.parseOptions.liveQuery?.redisURL) process.on('unhandledRejection', console.error);
   const app = express();
+  // Who asks before Parse Server is there finds nobody.
+  let isUp = false;
+  app.use((request, _response, next) => (isUp ? next() : request.socket.destroy()));
   const server = createServer(app);
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  await new Promise<void>((done) => server.listen(settings.port, '127.0.0.1', done));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const database = await openDatabase(join(settings.folder, 'data'), settings.database, () => {});
 
@@ -22,17 +27,24 @@ async function main(): Promise<void> {
   const isStarted = new Promise<void>((done) => {
     started = done;
   });
-  const parseServer = new ParseServer({
+  const { liveQuery, cacheTTL } = settings.parseOptions;
+  const options = {
     databaseURI: database.uri,
     databaseOptions: database.options,
     logsFolder: join(settings.folder, 'logs'),
     serverURL: `${url}/parse`,
     serverStartComplete: () => started(),
     ...settings.parseOptions,
-  });
+    // It has a TTL of its own, of 30 s.
+    ...(liveQuery?.redisURL && {
+      cacheAdapter: new RedisCacheAdapter({ url: liveQuery.redisURL }, cacheTTL),
+    }),
+  };
+  const parseServer = new ParseServer(options);
   await (parseServer.start.length === 0 ? parseServer.start() : isStarted);
   app.use('/parse', parseServer.app);
   new ParseGraphQLServer(parseServer, { graphQLPath: '/graphql' }).applyGraphQL(app);
+  if (liveQuery) await ParseServer.createLiveQueryServer(server, { redisURL: liveQuery.redisURL }, options);
 
   const { databaseController } = parseServer.config;
   const rows = storedRows(databaseController);
@@ -57,6 +69,7 @@ async function main(): Promise<void> {
     }
   });
   process.once('disconnect', () => process.exit());
+  isUp = true;
   process.send?.({ url });
 }
 

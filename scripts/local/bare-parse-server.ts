@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,16 +18,20 @@ interface BareParseServerOptions {
   cloudCode?: string;
   /** Of the server's process. `null` unsets a variable. */
   environment?: Record<string, string | null>;
-  /** More options of Parse Server, on top of its defaults. */
+  /** More options of Parse Server, on top of its defaults. With a `liveQuery.redisURL` that Redis has the cache too. */
   parseOptions?: object;
+  /** The environment for `openDatabase`. Default: a database of its own. */
+  database?: Record<string, string>;
 }
 
 export interface ChildSettings {
   folder: string;
+  /** 0 takes any. */
+  port: number;
   /** The environment for `openDatabase`. */
   database: Record<string, string>;
   parseServerModule: string;
-  parseOptions: object;
+  parseOptions: Record<string, unknown> & { liveQuery?: { redisURL?: string } };
 }
 
 export interface BareParseServer {
@@ -44,6 +49,10 @@ export interface BareParseServer {
   /** Runs SQL past Parse Server, on PostgreSQL: for what takes too long row by row. */
   sql(sql: string): Promise<Row[]>;
   setEnvironment(environment: Record<string, string | null>): Promise<void>;
+  /** As `kill -9` does. */
+  kill(): Promise<void>;
+  /** At the same URL, over the same database and logs. */
+  startAgain(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -62,7 +71,8 @@ export async function startBareParseServer(options: BareParseServerOptions = {})
   const masterKey = 'test-master-key';
   const settings: ChildSettings = {
     folder,
-    database: await databaseFor(folder),
+    port: 0,
+    database: options.database ?? (await databaseFor(folder)),
     // `npm run test:oldest` runs these tests on the oldest Parse Server that the bundle supports.
     parseServerModule: process.env.PARSE_SERVER_MODULE ?? 'parse-server',
     parseOptions: {
@@ -87,18 +97,7 @@ export async function startBareParseServer(options: BareParseServerOptions = {})
     if (value === null) delete environment[name];
     else environment[name] = value;
   }
-  const child = fork(join(__dirname, 'bare-parse-server-process.ts'), [JSON.stringify(settings)], {
-    cwd: projectRoot,
-    execArgv: ['--require', 'tsx/cjs'],
-    env: environment,
-    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-  });
   let printed = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream?.setEncoding('utf8').on('data', (chunk: string) => {
-      printed += chunk;
-    });
-  }
   const written = () => {
     const logs = join(folder, 'logs');
     return (
@@ -108,17 +107,40 @@ export async function startBareParseServer(options: BareParseServerOptions = {})
         .join('')
     );
   };
-  const { url } = await new Promise<{ url: string }>((done, fail) => {
-    child.once('message', (message) => done(message as { url: string }));
-    child.once('exit', (code) => fail(new Error(`Parse Server exited with ${code}:\n${printed}`)));
-  });
-  const ask = asker(child);
+  let child: ChildProcess;
+  async function launch(): Promise<string> {
+    child = fork(join(__dirname, 'bare-parse-server-process.ts'), [JSON.stringify(settings)], {
+      cwd: projectRoot,
+      execArgv: ['--require', 'tsx/cjs'],
+      env: environment,
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    });
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.setEncoding('utf8').on('data', (chunk: string) => {
+        printed += chunk;
+      });
+    }
+    return new Promise((done, fail) => {
+      child.once('message', ({ url }: { url: string }) => done(url));
+      child.once('exit', (code) => fail(new Error(`Parse Server exited with ${code}:\n${printed}`)));
+    });
+  }
+  const url = await launch();
+  settings.port = Number(new URL(url).port);
+  const ask = asker(() => child);
   const rows = new Proxy({} as StoredRows, {
     get:
       (_rows, method) =>
       (...args: unknown[]) =>
         ask({ call: { method, args } }),
   });
+
+  async function kill(): Promise<void> {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    const exited = once(child, 'exit');
+    child.kill('SIGKILL');
+    await exited;
+  }
 
   return {
     url: `${url}/parse`,
@@ -140,19 +162,22 @@ export async function startBareParseServer(options: BareParseServerOptions = {})
     async setEnvironment(changes) {
       await ask({ environment: changes });
     },
+    kill,
+    async startAgain() {
+      await launch();
+    },
     async stop() {
-      const exited = new Promise((done) => child.once('exit', done));
-      child.kill('SIGKILL');
-      await exited;
+      await kill();
       rmSync(folder, { recursive: true, force: true });
     },
   };
 }
 
-function asker(child: ChildProcess): (question: object) => Promise<unknown> {
+function asker(childNow: () => ChildProcess): (question: object) => Promise<unknown> {
   let lastId = 0;
   return (question) =>
     new Promise((done, fail) => {
+      const child = childNow();
       const id = ++lastId;
       const listen = (message: unknown) => {
         const answer = message as { id: number; result?: unknown; error?: string };
