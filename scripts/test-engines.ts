@@ -84,7 +84,11 @@ async function testOn({ variable, program, start, tests }: Engine): Promise<bool
     const environment = { TEST_DATABASE_URI: server.uri, TEST_DATABASE_PREFIX: prefix };
     const passed = await jest(tests, environment);
     // By themselves: several servers under load would disturb the others, and be disturbed.
-    const alone = ['--testMatch', `**/test/engines/${isThere(REDIS) ? '*' : 'transaction'}.engines.ts`];
+    const alone = [
+      '--verbose',
+      '--testMatch',
+      `**/test/engines/${isThere(REDIS) ? '*' : 'transaction'}.engines.ts`,
+    ];
     return (await jest(alone, environment)) && passed;
   } finally {
     await server.stop();
