@@ -276,6 +276,15 @@ describe.each([
     expect((await issue({}, { sessionToken })).exp).toBeGreaterThan(now() + 700);
   });
 
+  testOnNewest('follows a session whose end is moved near, as soon as Parse Server does', async () => {
+    const { sessionToken } = await rest.signUp();
+    await issue({}, { sessionToken });
+    await setSessionEnd(sessionToken, 90_000);
+    const end = now() + 90;
+    await new Promise((done) => setTimeout(done, 1500));
+    expect((await issue({}, { sessionToken })).exp).toBeLessThanOrEqual(end);
+  });
+
   test("of a session without an end has the policy's lifetime", async () => {
     const { sessionToken } = await rest.signUp();
     await server.rows.update('_Session', { sessionToken }, { expiresAt: { __op: 'Delete' } });

@@ -260,6 +260,78 @@ describe('the end of a session', () => {
   });
 });
 
+describe("the end that Parse Server's cache has beside the user", () => {
+  const iso = (end: number) => new Date(end).toISOString();
+  const withCache = (
+    sessionToken: string,
+    cacheController: unknown,
+    version = '9.10.0',
+  ): FunctionRequest => ({
+    ...call({}, { sessionToken }),
+    config: { logLevels: {}, version, cacheController: cacheController as never },
+  });
+  const withCached = (sessionToken: string, cached: object) =>
+    withCache(sessionToken, {
+      user: { get: async (token: string) => (token === sessionToken ? cached : null) },
+    });
+
+  test('is taken, and nothing is asked', async () => {
+    const request = withCached('r:cached alone', { expiresAt: iso(NOW + DAY + 1) });
+    expect(await authenticate(request, TTL_SECONDS)).toEqual({ ...FOUND, expiresAt: NOW + DAY + 1 });
+    expect(queries).toEqual([]);
+  });
+
+  test('is not remembered: Parse Server reads it again', async () => {
+    const token = newSession();
+    await authenticate(withCached(token, { expiresAt: iso(NOW + 2 * YEAR) }), TTL_SECONDS);
+    const again = withCached(token, { expiresAt: iso(NOW + 3 * YEAR) });
+    expect((await authenticate(again, TTL_SECONDS)).expiresAt).toBe(NOW + 3 * YEAR);
+    expect((await byHeader(token)).expiresAt).toBe(NOW + YEAR);
+    expect(queries).toEqual([token]);
+  });
+
+  test.each([
+    ['a day away', { user: { get: async () => ({ expiresAt: iso(NOW + DAY) }) } }],
+    ['over', { user: { get: async () => ({ expiresAt: iso(NOW) }) } }],
+    ['not there', { user: { get: async () => ({ objectId: IDENTITY }) } }],
+    [
+      "a field of the user's own",
+      { user: { get: async () => ({ expiresAt: { __type: 'Date', iso: iso(NOW + 2 * YEAR) } }) } },
+    ],
+    ['not cached', { user: { get: async () => null } }],
+    ['in a cache that is asked otherwise', { user: {} }],
+    ['not cached by user', {}],
+    ['in no cache', undefined],
+  ])('is read from the database where it is %s', async (_name, cacheController) => {
+    const token = newSession();
+    expect(await authenticate(withCache(token, cacheController), TTL_SECONDS)).toEqual(FOUND);
+    expect(queries).toEqual([token]);
+  });
+
+  test.each(['9.9.0', '9.1.0', '8.6.2', '19', undefined])(
+    'is not believed on Parse Server %s, which has a field that users write themselves there',
+    async (version) => {
+      const token = newSession();
+      const cached = { user: { get: async () => ({ expiresAt: iso(NOW + 2 * YEAR) }) } };
+      const request = withCache(token, cached, version ?? '');
+      expect(await authenticate(request, TTL_SECONDS)).toEqual(FOUND);
+      expect(queries).toEqual([token]);
+    },
+  );
+
+  test.each(['9.10.0', '9.11.3-alpha.1', '10.0.0', '11.2.0'])('is believed on %s', async (version) => {
+    const cached = { user: { get: async () => ({ expiresAt: iso(NOW + 2 * YEAR) }) } };
+    const { expiresAt } = await authenticate(withCache(newSession(), cached, version), TTL_SECONDS);
+    expect(expiresAt).toBe(NOW + 2 * YEAR);
+  });
+
+  test('has no say in a session that comes as a parameter', async () => {
+    const token = newSession();
+    const { config } = withCached(token, { expiresAt: iso(NOW + 2 * YEAR) });
+    expect(await authenticate({ ...call({ sessionToken: token }), config }, TTL_SECONDS)).toEqual(FOUND);
+  });
+});
+
 describe('a token lives', () => {
   test.each([
     ['for the policy’s lifetime', YEAR, 1200, 1_200_000],
