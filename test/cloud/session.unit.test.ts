@@ -308,7 +308,7 @@ describe("the end that Parse Server's cache has beside the user", () => {
     expect(queries).toEqual([token]);
   });
 
-  test.each(['9.9.0', '9.1.0', '8.6.2', '19', undefined])(
+  test.each(['9.9.0', '9.1.0', '8.10.2', '19', undefined])(
     'is not believed on Parse Server %s, which has a field that users write themselves there',
     async (version) => {
       const token = newSession();
@@ -319,7 +319,7 @@ describe("the end that Parse Server's cache has beside the user", () => {
     },
   );
 
-  test.each(['9.10.0', '9.11.3-alpha.1', '10.0.0', '11.2.0'])('is believed on %s', async (version) => {
+  test.each(['9.10.0', '9.11.3-alpha.1', '10.0.0', '100.2.0'])('is believed on %s', async (version) => {
     const cached = { user: { get: async () => ({ expiresAt: iso(NOW + 2 * YEAR) }) } };
     const { expiresAt } = await authenticate(withCache(newSession(), cached, version), TTL_SECONDS);
     expect(expiresAt).toBe(NOW + 2 * YEAR);
