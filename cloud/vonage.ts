@@ -1,5 +1,4 @@
-import http, { type IncomingMessage } from 'node:http';
-import https from 'node:https';
+import { AnswerError, type JsonAnswer, requestJson } from './json-request';
 
 export interface VonageUser {
   /** Vonage's own, `USR-…`. */
@@ -19,12 +18,6 @@ interface Call {
   body?: object;
 }
 
-interface Answer {
-  status: number;
-  /** JSON that somebody else has made up; undefined where it is none. */
-  body: unknown;
-}
-
 const TIMEOUT_MS = 5000;
 const MAX_ANSWER_BYTES = 65_536;
 
@@ -32,7 +25,7 @@ const MAX_ANSWER_BYTES = 65_536;
  * Creates a user of the Vonage application, or finds the one who has the name already (Vonage Users API, version 1).
  *
  * A call that Vonage does not answer within 5 seconds is given up; one that fails with 5xx or a dropped connection is
- * made once more. Redirects are not followed: they would take the admin token elsewhere.
+ * made once more.
  *
  * @param apiUrl without a slash at its end
  * @param adminToken JWT with rights over all paths
@@ -61,7 +54,7 @@ export async function createVonageUser(
   return { id: userId('GET', user), name };
 }
 
-async function ask(call: Call): Promise<Answer> {
+async function ask(call: Call): Promise<JsonAnswer> {
   try {
     const answer = await send(call);
     if (answer.status < 500) return answer;
@@ -78,46 +71,17 @@ async function ask(call: Call): Promise<Answer> {
 }
 
 /** Rejects with VonageError where it is of no use to try again. */
-function send({ method, url, adminToken, body }: Call): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const headers = {
-      Accept: 'application/json',
-      Authorization: `Bearer ${adminToken}`,
-      ...(body && { 'Content-Type': 'application/json' }),
-    };
-    const { request } = url.startsWith('https:') ? https : http;
-    const call = request(url, { method, headers }, (response) => {
-      read(method, response).then(resolve, reject);
-    });
-    const timer = setTimeout(() => {
-      reject(new VonageError(`${method} /v1/users was not answered within ${TIMEOUT_MS / 1000} s.`));
-      call.destroy();
-    }, TIMEOUT_MS);
-    call.once('error', reject);
-    call.once('close', () => clearTimeout(timer));
-    call.end(body && JSON.stringify(body));
-  });
-}
-
-async function read(method: string, response: IncomingMessage): Promise<Answer> {
-  const status = response.statusCode as number;
-  if (status >= 500) {
-    response.destroy();
-    return { status, body: undefined };
-  }
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of response) {
-    bytes += chunk.length;
-    if (bytes > MAX_ANSWER_BYTES) {
-      throw new VonageError(`${method} /v1/users was answered with more than ${MAX_ANSWER_BYTES} bytes.`);
-    }
-    chunks.push(chunk);
-  }
+async function send({ adminToken, ...call }: Call): Promise<JsonAnswer> {
   try {
-    return { status, body: JSON.parse(Buffer.concat(chunks).toString()) };
-  } catch {
-    return { status, body: undefined };
+    return await requestJson({
+      ...call,
+      headers: { Authorization: `Bearer ${adminToken}` },
+      timeoutMs: TIMEOUT_MS,
+      maxAnswerBytes: MAX_ANSWER_BYTES,
+    });
+  } catch (error) {
+    if (!(error instanceof AnswerError)) throw error;
+    throw new VonageError(`${call.method} /v1/users ${error.message}.`);
   }
 }
 
@@ -127,7 +91,7 @@ function userId(method: string, user: unknown): string {
   throw new VonageError(`${method} /v1/users was answered without the user.`);
 }
 
-function refused(method: string, answer: Answer): VonageError {
+function refused(method: string, answer: JsonAnswer): VonageError {
   const code = codeOf(answer);
   const hint =
     answer.status === 401 ? ': is NEXMO_PRIVATE_KEY the key of the application NEXMO_APP_ID?' : '.';
@@ -135,7 +99,7 @@ function refused(method: string, answer: Answer): VonageError {
 }
 
 /** Vonage's code of an error, such as `user:error:duplicate-name`: short, and of such letters that no token fits in it. */
-function codeOf({ body }: Answer): string | undefined {
+function codeOf({ body }: JsonAnswer): string | undefined {
   const code = (body as { code?: unknown } | null | undefined)?.code;
   return typeof code === 'string' && /^[a-z:-]{1,64}$/.test(code) ? code : undefined;
 }

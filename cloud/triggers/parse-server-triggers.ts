@@ -27,15 +27,16 @@ export function parseServerTriggers(): ParseServerTriggers | undefined {
     : undefined;
 }
 
-/** Calls `act` before each `beforeSave`, its validator included: with the object, and the stored one where there is one. */
-export function beforeEachSave(
+/** Calls `act` before each trigger of a type, its validator included: with the object, and the stored one where there is one. */
+export function beforeEachRun(
   triggers: ParseServerTriggers,
+  type: string,
   act: (object: Parse.Object, original: Parse.Object | undefined) => void,
 ): void {
   const { maybeRunTrigger } = triggers;
   triggers.maybeRunTrigger = (...run) => {
-    const [type, , object, original] = run;
-    if (type === 'beforeSave' && object) act(object, original);
+    const [running, , object, original] = run;
+    if (running === type && object) act(object, original);
     return maybeRunTrigger(...run);
   };
 }

@@ -1,20 +1,22 @@
 import type { Policy } from '../policy';
+import {
+  type Beside,
+  type Handler,
+  hiding,
+  registerBeside,
+  skipsMasterKey,
+  type Validator,
+} from './beside-app-triggers';
 import { checkSave, reportSave, type SaveRequest } from './guard';
 import { canBeEncoded, hideFromLog } from './hide-from-log';
-import { beforeEachSave, parseServerTriggers } from './parse-server-triggers';
 import { checkUserId } from './user-id';
 
-type BeforeSave = typeof Parse.Cloud.beforeSave;
-type Handler = Parameters<BeforeSave>[1];
-type Validator = Parameters<BeforeSave>[2];
 /** Throws the Parse.Error of a save that is refused. */
-type Check = (request: SaveRequest) => void;
+type Check = (request: SaveRequest) => void | Promise<void>;
 
 /**
- * Registers the guard of each class of the policy, and of users' IDs where the policy wants it. Parse keeps one
- * `beforeSave` a class and lets a second definition replace the first; so `Parse.Cloud.beforeSave` is wrapped: for a
- * guarded class the app's own trigger runs first, and the guard after it, on what it leaves. One that was defined before is
- * kept as well.
+ * Registers the guard of each class of the policy, and of users' IDs where the policy wants it, beside the app's own
+ * triggers: the app's `beforeSave` runs first, and the guard after it, on what it leaves.
  *
  * @returns the guard itself, for an app that saves from code of its own and wants to ask first: rejects with the
  *   Parse.Error of `checkSave`
@@ -29,52 +31,21 @@ export function registerGuards({ virgil, classes }: Policy): (request: SaveReque
   const checks = new Map(guards);
   if (virgil.guardUserIds) checks.set('_User', checkUserId);
 
-  const beforeSave = Parse.Cloud.beforeSave;
-  const register = (className: string, check: Check, handler: Handler, validator: Validator) =>
-    beforeSave(className, thenCheck(handler, validator, check), hiding(validator));
-  const triggers = parseServerTriggers();
-  if (triggers) {
-    beforeEachSave(triggers, (object, original) => {
-      if (checks.has(object.className)) hideFromLog(object, original);
-    });
-  } else {
-    console.warn(
-      'This Parse Server does not show its triggers. A beforeSave of a guarded class that is defined above this file is ' +
-        'replaced, and what a validator that is an object refuses is logged whole: use functions.',
-    );
-  }
-
-  // Those whose trigger is the guard alone, until the app defines its own: Parse Server would warn of two.
-  const unclaimed = new Set<string>();
-  for (const [className, check] of checks) {
-    const above = triggers?.getTrigger(className, 'beforeSave', Parse.applicationId);
-    if (above) {
-      console.warn(
-        `beforeSave of ${className} is defined above require('./e2ee'). It runs, before the guard; but put the require ` +
-          'first: a Parse Server that hides its triggers would lose it.',
-      );
-      const validator = triggers?.getValidator(`beforeSave.${className}`, Parse.applicationId);
-      triggers?.removeTrigger('beforeSave', className, Parse.applicationId);
-      register(className, check, above, validator);
-    } else {
-      register(className, check, () => {}, undefined);
-      unclaimed.add(className);
-    }
-  }
-
-  Parse.Cloud.beforeSave = ((parseClass: ParseClass, handler: Handler, validator: Validator) => {
-    const className = classNameOf(parseClass);
-    const check = checks.get(className);
-    if (!check) return beforeSave(parseClass as string, handler, validator);
-    if (unclaimed.delete(className)) triggers?.removeTrigger('beforeSave', className, Parse.applicationId);
-    register(className, check, handler, validator);
-  }) as BeforeSave;
+  registerBeside(
+    'beforeSave',
+    new Map(
+      [...checks].map(([className, check]): [string, Beside] => [
+        className,
+        (handler, validator) => [thenCheck(handler, validator, check), hiding(validator)],
+      ]),
+    ),
+  );
 
   return async (request) => {
     const guard = guards.get(request.object.className);
     if (!guard) throw new Error(`${request.object.className} is not a class of back4app.json.`);
     requireStorable(request.object);
-    guard(request);
+    await guard(request);
   };
 }
 
@@ -88,7 +59,7 @@ function thenCheck(handler: Handler, validator: Validator, check: Check): Handle
     const left = request.object;
     hideFromLog(left, original);
     requireStorable(left);
-    check({ object: left, original, user, master, log });
+    await check({ object: left, original, user, master, log });
   };
 }
 
@@ -102,30 +73,4 @@ function requireStorable(object: Parse.Object): void {
     Parse.Error.VALIDATION_ERROR,
     `${object.className} cannot be saved with a File that has no url, or a Date that is none.`,
   );
-}
-
-/** The app's validator, which may not let the master key skip the guard, nor have what it refuses logged. */
-function hiding(validator: Validator): Validator {
-  if (typeof validator === 'function') {
-    return async (request) => {
-      hideFromLog(request.object, request.original);
-      await validator(request);
-    };
-  }
-  if (!validator) return validator;
-  const { skipWithMasterKey, ...rest } = validator;
-  return rest;
-}
-
-function skipsMasterKey(validator: Validator): boolean {
-  return typeof validator === 'object' && validator?.skipWithMasterKey === true;
-}
-
-type ParseClass = string | { className?: string; name: string };
-
-/** The class that Parse Server registers a trigger for: its `triggers.getClassName`. */
-function classNameOf(parseClass: ParseClass): string {
-  return typeof parseClass === 'string'
-    ? parseClass
-    : (parseClass.className ?? parseClass.name.replace('Parse', '@'));
 }

@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { beforeEachSave, parseServerTriggers } from '../../../cloud/triggers/parse-server-triggers';
+import { beforeEachRun, parseServerTriggers } from '../../../cloud/triggers/parse-server-triggers';
 import { startTriggers } from '../../support/triggers';
 
 const FUNCTIONS = ['getTrigger', 'getValidator', 'removeTrigger', 'maybeRunTrigger'];
@@ -43,7 +43,7 @@ describe('where Parse Server is loaded', () => {
   test('we act on a save before a validator that is an object, and on nothing else', async () => {
     const acted: unknown[] = [];
     const triggers = parseServerTriggers() as NonNullable<ReturnType<typeof parseServerTriggers>>;
-    beforeEachSave(triggers, (object, original) => acted.push([object.get('n'), original?.id]));
+    beforeEachRun(triggers, 'beforeSave', (object, original) => acted.push([object.get('n'), original?.id]));
     for (const type of ['beforeSave', 'afterSave']) {
       server.triggers.addTrigger?.(type, 'Message', () => {}, 'app', { requireMaster: true });
     }

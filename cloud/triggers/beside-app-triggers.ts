@@ -1,0 +1,85 @@
+import { hideFromLog } from './hide-from-log';
+import { beforeEachRun, parseServerTriggers } from './parse-server-triggers';
+
+type TriggerType = 'beforeSave';
+type Register = typeof Parse.Cloud.beforeSave;
+export type Handler = Parameters<Register>[1];
+export type Validator = Parameters<Register>[2];
+
+/** What is registered for a class: made of the app's own trigger and its validator, which may be none. */
+export type Beside = (handler: Handler, validator: Validator) => [handler: Handler, validator: Validator];
+
+type ParseClass = string | { className?: string; name: string };
+
+/**
+ * Registers triggers of ours beside those of the app. Parse keeps one of a type for a class and lets a second definition
+ * replace the first; so `Parse.Cloud[type]` is wrapped: what the app defines is registered as ours makes it. A trigger that
+ * was defined before is taken over as well. What is saved or deleted is hidden from the log before any validator runs.
+ *
+ * @param ours what to register, by class name
+ */
+export function registerBeside(type: TriggerType, ours: ReadonlyMap<string, Beside>): void {
+  const register = Parse.Cloud[type];
+  const triggers = parseServerTriggers();
+  if (triggers) {
+    beforeEachRun(triggers, type, (object, original) => {
+      if (ours.has(object.className)) hideFromLog(object, original);
+    });
+  } else {
+    console.warn(
+      `This Parse Server does not show its triggers. A ${type} of a guarded class that is defined above this file is ` +
+        'replaced, and what a validator that is an object refuses is logged whole: use functions.',
+    );
+  }
+
+  // Those whose trigger is ours alone, until the app defines its own: Parse Server would warn of two.
+  const unclaimed = new Set<string>();
+  for (const [className, beside] of ours) {
+    const above = triggers?.getTrigger(className, type, Parse.applicationId);
+    if (above) {
+      console.warn(
+        `${type} of ${className} is defined above require('./e2ee'). It runs, before the guard; but put the require ` +
+          'first: a Parse Server that hides its triggers would lose it.',
+      );
+      const validator = triggers?.getValidator(`${type}.${className}`, Parse.applicationId);
+      triggers?.removeTrigger(type, className, Parse.applicationId);
+      register(className, ...beside(above, validator));
+    } else {
+      register(className, ...beside(() => {}, undefined));
+      unclaimed.add(className);
+    }
+  }
+
+  Parse.Cloud[type] = ((parseClass: ParseClass, handler: Handler, validator: Validator) => {
+    const className = classNameOf(parseClass);
+    const beside = ours.get(className);
+    if (!beside) return register(parseClass as string, handler, validator);
+    if (unclaimed.delete(className)) triggers?.removeTrigger(type, className, Parse.applicationId);
+    register(className, ...beside(handler, validator));
+  }) as Register;
+}
+
+/** The app's validator, which may not let the master key skip ours, nor have what it refuses logged. */
+export function hiding(validator: Validator): Validator {
+  if (typeof validator === 'function') {
+    return async (request) => {
+      hideFromLog(request.object, request.original);
+      await validator(request);
+    };
+  }
+  if (!validator) return validator;
+  const { skipWithMasterKey, ...rest } = validator;
+  return rest;
+}
+
+/** Whether the app's own trigger is not to run for the master key. */
+export function skipsMasterKey(validator: Validator): boolean {
+  return typeof validator === 'object' && validator?.skipWithMasterKey === true;
+}
+
+/** The class that Parse Server registers a trigger for: its `triggers.getClassName`. */
+function classNameOf(parseClass: ParseClass): string {
+  return typeof parseClass === 'string'
+    ? parseClass
+    : (parseClass.className ?? parseClass.name.replace('Parse', '@'));
+}
