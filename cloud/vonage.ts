@@ -54,34 +54,22 @@ export async function createVonageUser(
   return { id: userId('GET', user), name };
 }
 
-async function ask(call: Call): Promise<JsonAnswer> {
-  try {
-    const answer = await send(call);
-    if (answer.status < 500) return answer;
-  } catch (error) {
-    if (error instanceof VonageError) throw error;
-  }
-  try {
-    return await send(call);
-  } catch (error) {
-    if (error instanceof VonageError) throw error;
-    const { code } = error as NodeJS.ErrnoException;
-    throw new VonageError(`${call.method} /v1/users: the connection failed twice (${code}).`);
-  }
-}
-
-/** Rejects with VonageError where it is of no use to try again. */
-async function send({ adminToken, ...call }: Call): Promise<JsonAnswer> {
-  try {
-    return await requestJson({
-      ...call,
-      headers: { Authorization: `Bearer ${adminToken}` },
-      timeoutMs: TIMEOUT_MS,
-      maxAnswerBytes: MAX_ANSWER_BYTES,
-    });
-  } catch (error) {
-    if (!(error instanceof AnswerError)) throw error;
-    throw new VonageError(`${call.method} /v1/users ${error.message}.`);
+async function ask({ adminToken, ...call }: Call): Promise<JsonAnswer> {
+  const headers = { Authorization: `Bearer ${adminToken}` };
+  for (let isLast = false; ; isLast = true) {
+    try {
+      const answer = await requestJson({
+        ...call,
+        headers,
+        timeoutMs: TIMEOUT_MS,
+        maxAnswerBytes: MAX_ANSWER_BYTES,
+      });
+      if (isLast || answer.status < 500) return answer;
+    } catch (error) {
+      if (error instanceof AnswerError) throw new VonageError(`${call.method} /v1/users ${error.message}.`);
+      const { code } = error as NodeJS.ErrnoException;
+      if (isLast) throw new VonageError(`${call.method} /v1/users: the connection failed twice (${code}).`);
+    }
   }
 }
 
