@@ -4,7 +4,7 @@ import { notAnEnvelope } from './envelope-error';
 const INTEGER = 0x02;
 export const OCTET_STRING = 0x04;
 export const NULL = 0x05;
-const OBJECT_IDENTIFIER = 0x06;
+export const OBJECT_IDENTIFIER = 0x06;
 export const UTF8_STRING = 0x0c;
 export const SEQUENCE = 0x30;
 export const SET = 0x31;

@@ -10,6 +10,7 @@ import {
   readString,
   readStrings,
 } from './service';
+import { signerKey } from './signer-key';
 import type { Table } from './storage';
 
 interface Signature {
@@ -173,7 +174,7 @@ function isSelfSigned({ model }: Card, crypto: VirgilCardCrypto): boolean {
   const signed = Buffer.concat([contentSnapshot, Buffer.from(self.snapshot ?? '', 'base64')]);
   const publicKey = readBase64(parseJson(contentSnapshot), 'public_key');
   try {
-    const key = crypto.importPublicKey({ value: publicKey, encoding: 'base64' });
+    const key = crypto.importPublicKey(signerKey(Buffer.from(publicKey, 'base64')));
     return crypto.verifySignature(signed, { value: self.signature, encoding: 'base64' }, key);
   } catch {
     return false; // bytes that are no key, or no signature of that key's type

@@ -3,6 +3,7 @@ import { EnvelopeError } from '../../../cloud/envelope/envelope-error';
 import { readMessageEnvelope } from '../../../cloud/envelope/message-envelope';
 import { at, type DerNode, leaf, node, putTogether, takeApart } from '../../support/der-tree';
 import { loadVirgilCrypto } from '../../support/virgil-crypto';
+import postQuantumMessages from './post-quantum-messages.json';
 
 const NOT_AN_ENVELOPE = 'not an E3Kit envelope';
 
@@ -68,6 +69,8 @@ const PRIME256V1 = '2a8648ce3d030107';
 const COMPOUND = '2b0601040183ac1b0101';
 const HYBRID = '2b0601040183ac1b0102';
 const ROUND5 = '2b0601040183ac1b020209';
+const FALCON = '2b0601040183ac1b0201';
+const ML_KEM_768 = '608648016503040402';
 const algorithm = (hex: string, ...parameters: DerNode[]) => node(0x30, oid(hex), ...parameters);
 
 /** What is put where. */
@@ -94,8 +97,9 @@ describe('accepts', () => {
     ['X25519', KEY_ALGORITHM, algorithm('2b656e')],
     ['an elliptic curve', KEY_ALGORITHM, algorithm(CURVE, oid(PRIME256V1))],
     ['RSA', KEY_ALGORITHM, algorithm('2a864886f70d010101', NULL)],
-    ['Falcon', KEY_ALGORITHM, algorithm('2b0601040183ac1b0201')],
+    ['Falcon', KEY_ALGORITHM, algorithm(FALCON)],
     ['Round5', KEY_ALGORITHM, algorithm(ROUND5)],
+    ['ML-KEM-768', KEY_ALGORITHM, algorithm(ML_KEM_768)],
     [
       'a compound key of two',
       KEY_ALGORITHM,
@@ -115,6 +119,18 @@ describe('accepts', () => {
     ],
   ])('%s', (_name, path, value) => {
     expect(refusalOf(put(path, value))).toBeUndefined();
+  });
+
+  // What SDKs call CURVE25519_ROUND5_ED25519_FALCON has been three kinds of key in turn; virgil-crypto here has the second.
+  test.each([
+    ['2b0601040183ac1b020208', postQuantumMessages[0]],
+    [ML_KEM_768, postQuantumMessages[1]],
+  ])('a message that another SDK has made for a post-quantum key, %s', (cipher, made) => {
+    const message = Buffer.from(made?.base64 as string, 'base64');
+    const hybrid = (...keys: string[]) => algorithm(HYBRID, node(0x30, ...keys.map((key) => algorithm(key))));
+    const keys = [hybrid('2b656e', cipher), hybrid(ED25519, FALCON)];
+    expect(at(takeApart(message).root, ...KEY_ALGORITHM)).toEqual(algorithm(COMPOUND, node(0x30, ...keys)));
+    expect(refusal(message)).toBeUndefined();
   });
 });
 
@@ -149,6 +165,7 @@ describe('refuses', () => {
     ],
     ['another padding', PADDING, oid('2b0601040183ac1b0104')],
     ['another key algorithm', KEY_ALGORITHM, algorithm('2b6571')],
+    ['ML-KEM-512', KEY_ALGORITHM, algorithm('608648016503040401')],
     ['another curve', KEY_ALGORITHM, algorithm(CURVE, oid('2b8104000a'))],
     ['a curve and more', KEY_ALGORITHM, algorithm(CURVE, oid(PRIME256V1), NULL)],
     ['a key algorithm whose NULL has a content', KEY_ALGORITHM, algorithm(ED25519, leaf(0x05, '68656c6c6f'))],

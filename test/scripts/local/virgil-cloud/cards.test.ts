@@ -4,6 +4,7 @@ import { type CardManager, Jwt, type RawSignedModel } from 'virgil-sdk';
 import { makeVirgilApplication, type VirgilApplication } from '../../../support/virgil-application';
 import { call, createCardManager, serveVirgilCloud } from '../../../support/virgil-cloud';
 import { loadVirgilCrypto } from '../../../support/virgil-crypto';
+import postQuantumCards from './post-quantum-cards.json';
 
 let app: VirgilApplication;
 let cloud: Awaited<ReturnType<typeof serveVirgilCloud>>;
@@ -46,6 +47,24 @@ describe('publishing', () => {
     const card = await alice.publishCard({ identity: 'alice', ...crypto.generateKeys(type) });
     expect((await alice.getCard(card.id)).identity).toBe('alice');
   });
+
+  it.each(postQuantumCards)(
+    'takes a post-quantum card of $sdk, whose key we could not encrypt for',
+    async ({ card }) => {
+      const content = JSON.parse(Buffer.from(card.content_snapshot, 'base64').toString());
+      expect(() => crypto.importPublicKey({ value: content.public_key, encoding: 'base64' })).toThrow();
+      expect(await post(app.token('alice'), card)).toMatchObject({ status: 200, body: card });
+    },
+  );
+
+  it.each(postQuantumCards)(
+    'refuses one of $sdk whose self-signature is of another card',
+    async ({ card, sdk }) => {
+      const [other] = postQuantumCards.filter((one) => one.sdk !== sdk);
+      const forged = { ...card, signatures: other?.card.signatures };
+      expect(await post(app.token('alice'), forged)).toMatchObject({ status: 400, body: { code: 30002 } });
+    },
+  );
 
   it('takes a self-signature with extra fields', async () => {
     const card = await alice.publishCard({
