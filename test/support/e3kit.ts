@@ -51,6 +51,8 @@ export async function startE3KitServer() {
   }
 
   return {
+    /** Goes when the server stops. */
+    folder,
     virgilCloudUrl: `${url}/virgil`,
     credentials: credentials as Record<string, string>,
     rest: restClient({ url: Parse.serverURL, appId: 'e2ee-local', masterKey }),
