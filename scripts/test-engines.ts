@@ -1,6 +1,6 @@
-import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { runCommand } from './command-line/command';
+import { jest } from './command-line/jest';
 import { UserError } from './command-line/user-error';
 import { dropDatabases } from './engines/databases';
 import type { ServerProgram } from './engines/program';
@@ -65,7 +65,7 @@ runCommand('test:engines', async (values) => {
   for (const name of names.filter((one) => !missing.some((skipped) => skipped.name === one))) {
     console.log(`\nOn ${name}:`);
     const engine = REAL_ENGINES[name];
-    if (!(await (engine ? testOn(engine) : jest(TESTS, {})))) failed.push(name);
+    if (!(await (engine ? testOn(engine) : jest(TESTS)))) failed.push(name);
   }
   if (failed.length > 0) throw new UserError(`Tests fail on ${failed.join(' and ')}.`);
 });
@@ -93,19 +93,4 @@ async function testOn({ variable, program, start, tests }: Engine): Promise<bool
   } finally {
     await server.stop();
   }
-}
-
-/** @returns whether all tests have passed */
-function jest(args: string[], environment: Record<string, string>): Promise<boolean> {
-  return new Promise((done, fail) => {
-    spawn(process.execPath, [require.resolve('jest/bin/jest'), ...args], {
-      stdio: 'inherit',
-      env: { ...process.env, ...environment },
-    })
-      .once('error', fail)
-      .once('close', (status, signal) => {
-        if (signal) fail(new UserError('Interrupted.'));
-        else done(status === 0);
-      });
-  });
 }

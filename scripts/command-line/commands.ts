@@ -175,4 +175,16 @@ export const commands = {
     },
     example: 'npm run test:engines -- --engine postgres --require',
   },
+  'test:clients': {
+    does: 'Runs the Java and Python samples in docs/, with the libraries that they need, against the local server and E3Kit.',
+    options: {
+      require: {
+        type: 'boolean',
+        default: false,
+        help: 'fail where a JDK, Maven or Python is missing, rather than skip the sample',
+      },
+    },
+    environment: {},
+    example: 'npm run test:clients -- --require',
+  },
 } as const satisfies Record<string, Command>;

@@ -35,16 +35,7 @@ import java.util.Base64;
 import java.util.List;
 import java.util.Map;
 
-/**
- * End-to-end encrypted messages from Java, on a server or a desktop: what E3Kit sends this can read, and the other way round.
- *
- * <pre>
- * mvn -q dependency:copy-dependencies
- * export CHAT_USER=java CHAT_PASSWORD=… BACKUP_KEY=…
- * java -cp 'target/dependency/*' Chat.java send BOBS_OBJECT_ID 'Hello, Bob!'
- * java -cp 'target/dependency/*' Chat.java read
- * </pre>
- */
+/** End-to-end encrypted messages from Java: E3Kit reads what this sends, and the other way round. How to run it: docs/clients.md. */
 public class Chat {
     // Those of `npm start`. Back4App's: https://parseapi.back4app.com, and both keys of your app; https://api.virgilsecurity.com.
     static final String PARSE_URL = setting("PARSE_URL", "http://127.0.0.1:1337/parse");

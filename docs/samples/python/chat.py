@@ -1,10 +1,4 @@
-"""End-to-end encrypted messages from Python: what E3Kit sends this can read, and the other way round.
-
-    python3 -m venv .venv && .venv/bin/pip install -r requirements.txt
-    export CHAT_USER=python CHAT_PASSWORD=…
-    .venv/bin/python chat.py send BOBS_OBJECT_ID 'Hello, Bob!'
-    .venv/bin/python chat.py read
-"""
+"""End-to-end encrypted messages from Python: E3Kit reads what this sends, and the other way round. How to run it: docs/clients.md."""
 
 import json
 import os
