@@ -117,7 +117,7 @@ public class Chat {
     /** What this user may read, decrypted, the oldest first. */
     List<String> read() throws Exception {
         List<String> texts = new ArrayList<>();
-        JsonObject messages = parse("GET", "/classes/Message?order=createdAt", null);
+        JsonObject messages = parse("GET", "/classes/Message?order=createdAt&limit=1000", null);
         for (JsonElement message : messages.getAsJsonArray("results")) {
             try {
                 texts.add(decrypt(message.getAsJsonObject()));

@@ -82,7 +82,7 @@ class Chat:
 
     def read(self):
         """What this user may read, decrypted, the oldest first."""
-        for message in self.parse("GET", "/classes/Message?order=createdAt")["results"]:
+        for message in self.parse("GET", "/classes/Message?order=createdAt&limit=1000")["results"]:
             try:
                 yield self.decrypt(message["body"], self.card(message["senderId"]))
             except Exception:  # for a key from before, or not signed by its sender
