@@ -45,7 +45,7 @@ export function nexmoCreateUser({ tokenTtlSeconds }: NexmoPolicy) {
     try {
       return await createVonageUser(
         apiUrl,
-        issueNexmoAdminToken(application),
+        await issueNexmoAdminToken(application),
         identity,
         displayName || identity,
       );

@@ -17,13 +17,14 @@ export function nexmoJwt({ tokenTtlSeconds, acl }: NexmoPolicy) {
 
   return async (request: FunctionRequest): Promise<IssuedToken> => {
     const session = await authenticate(request, tokenTtlSeconds);
-    const issued = issueNexmoToken(
+    const issued = await issueNexmoToken(
       await credentials(request),
       session.identity,
       acl,
       tokenLifetime(session, tokenTtlSeconds),
     );
     await keepResultOutOfLog(request);
+    tokenLifetime(session, tokenTtlSeconds); // It may have ended while we waited.
     return issued;
   };
 }

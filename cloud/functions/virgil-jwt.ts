@@ -17,12 +17,13 @@ export function virgilJwt({ tokenTtlSeconds }: Policy['virgil']) {
 
   return async (request: FunctionRequest): Promise<IssuedToken> => {
     const session = await authenticate(request, tokenTtlSeconds);
-    const issued = issueVirgilToken(
+    const issued = await issueVirgilToken(
       await credentials(request),
       session.identity,
       tokenLifetime(session, tokenTtlSeconds),
     );
     await keepResultOutOfLog(request);
+    tokenLifetime(session, tokenTtlSeconds); // It may have ended while we waited.
     return issued;
   };
 }

@@ -1,9 +1,11 @@
-import { randomUUID, sign } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import type { NexmoCredentials } from '../credentials';
 import type { NexmoPolicy } from '../policy';
 import type { IssuedToken } from './issued-token';
-import { encodeJwt } from './jwt';
+import { base64url, encodeJwt } from './jwt';
+import { signOffThread } from './sign-off-thread';
 
+const HEADER = base64url({ alg: 'RS256', typ: 'JWT' });
 const ADMIN_ACL = { '/**': {} };
 const ADMIN_TOKEN_LIFETIME_MS = 60_000;
 
@@ -14,31 +16,31 @@ const ADMIN_TOKEN_LIFETIME_MS = 60_000;
  * @param acl the paths that the token opens
  * @param lifetime in milliseconds; the token's end is rounded down to the second
  */
-export function issueNexmoToken(
+export async function issueNexmoToken(
   credentials: NexmoCredentials,
   identity: string,
   acl: NexmoPolicy['acl'],
   lifetime: number,
-): IssuedToken {
-  const { token, exp } = signToken(credentials, acl, lifetime, { sub: identity });
+): Promise<IssuedToken> {
+  const { token, exp } = await signToken(credentials, acl, lifetime, { sub: identity });
   return { token, identity, expiresAt: new Date(exp * 1000).toISOString() };
 }
 
 /** Issues a token with all rights over the Vonage application, good for a minute: for the server's own calls alone. */
-export function issueNexmoAdminToken(credentials: NexmoCredentials): string {
-  return signToken(credentials, ADMIN_ACL, ADMIN_TOKEN_LIFETIME_MS).token;
+export async function issueNexmoAdminToken(credentials: NexmoCredentials): Promise<string> {
+  return (await signToken(credentials, ADMIN_ACL, ADMIN_TOKEN_LIFETIME_MS)).token;
 }
 
-function signToken(
+async function signToken(
   { appId, privateKey }: NexmoCredentials,
   paths: NexmoPolicy['acl'],
   lifetime: number,
   subject?: { sub: string },
-): { token: string; exp: number } {
+): Promise<{ token: string; exp: number }> {
   const now = Date.now();
   const exp = Math.floor((now + lifetime) / 1000);
-  const token = encodeJwt(
-    { alg: 'RS256', typ: 'JWT' },
+  const token = await encodeJwt(
+    HEADER,
     {
       application_id: appId,
       iat: Math.floor(now / 1000),
@@ -47,7 +49,7 @@ function signToken(
       ...subject,
       acl: { paths },
     },
-    (signingInput) => sign('sha256', Buffer.from(signingInput), privateKey),
+    (signingInput) => signOffThread('sha256', Buffer.from(signingInput), privateKey),
   );
   return { token, exp };
 }

@@ -1,4 +1,5 @@
-import { createHash, type KeyObject, sign } from 'node:crypto';
+import { createHash, type KeyObject } from 'node:crypto';
+import { signOffThread } from './sign-off-thread';
 
 // SEQUENCE { SEQUENCE { OID sha512, NULL }, OCTET STRING (64) }, docs/formats.md "Virgil JWT".
 const SIGNATURE_PREFIX = Buffer.from('3051300d060960864801650304020305000440', 'hex');
@@ -9,7 +10,7 @@ const SIGNATURE_PREFIX = Buffer.from('3051300d060960864801650304020305000440', '
  *
  * @param appKey an Ed25519 private key
  */
-export function virgilSignature(text: string, appKey: KeyObject): Buffer {
+export async function virgilSignature(text: string, appKey: KeyObject): Promise<Buffer> {
   const digest = createHash('sha512').update(text).digest();
-  return Buffer.concat([SIGNATURE_PREFIX, sign(null, digest, appKey)]);
+  return Buffer.concat([SIGNATURE_PREFIX, await signOffThread(null, digest, appKey)]);
 }

@@ -1,7 +1,10 @@
 import type { VirgilCredentials } from '../credentials';
 import type { IssuedToken } from './issued-token';
-import { encodeJwt } from './jwt';
+import { base64url, encodeJwt } from './jwt';
 import { virgilSignature } from './virgil-signer';
+
+/** A token's first part never changes: encoded once for each key. */
+const headers = new WeakMap<VirgilCredentials, string>();
 
 /**
  * Issues a Virgil JWT (docs/formats.md, "Virgil JWT"): what `virgil-sdk`'s JwtGenerator makes of the same values, byte for byte.
@@ -11,16 +14,22 @@ import { virgilSignature } from './virgil-signer';
  * @throws TypeError for an identity that is not ASCII. What other encoders make of it, or of part of it, may be the
  *   identity of somebody else
  */
-export function issueVirgilToken(
-  { appId, appKeyId, appKey }: VirgilCredentials,
+export async function issueVirgilToken(
+  credentials: VirgilCredentials,
   identity: string,
   lifetime: number,
-): IssuedToken {
+): Promise<IssuedToken> {
   if (!/^[\x21-\x7e]+$/.test(identity)) throw new TypeError('An identity is printable ASCII.');
   const now = Date.now();
   const exp = Math.floor((now + lifetime) / 1000);
-  const token = encodeJwt(
-    { alg: 'VEDS512', kid: appKeyId, typ: 'JWT', cty: 'virgil-jwt;v=1' },
+  const { appId, appKeyId, appKey } = credentials;
+  let header = headers.get(credentials);
+  if (!header) {
+    header = base64url({ alg: 'VEDS512', kid: appKeyId, typ: 'JWT', cty: 'virgil-jwt;v=1' });
+    headers.set(credentials, header);
+  }
+  const token = await encodeJwt(
+    header,
     { iss: `virgil-${appId}`, sub: `identity-${identity}`, iat: Math.floor(now / 1000), exp },
     (signingInput) => virgilSignature(signingInput, appKey),
   );

@@ -99,7 +99,7 @@ async function* checkAppKey(environment: Environment): Findings {
     );
     return;
   }
-  const { token } = issueVirgilToken(credentials, 'doctor', 60_000);
+  const { token } = await issueVirgilToken(credentials, 'doctor', 60_000);
   yield (await isSignedWith(Jwt.fromString(token), credentials))
     ? ok(check, 'signs tokens that its public half verifies')
     : fault(check, 'VIRGIL_APP_KEY signs tokens that its public half does not verify: make a new App Key.');

@@ -1,3 +1,6 @@
+import crypto from 'node:crypto';
+import { nexmoJwt } from '../../cloud/functions/nexmo-jwt';
+import { virgilJwt } from '../../cloud/functions/virgil-jwt';
 import {
   authenticate,
   type FunctionRequest,
@@ -6,6 +9,7 @@ import {
   tokenLifetime,
 } from '../../cloud/session';
 import { becomeCloudCode } from '../support/cloud-code';
+import { makeVonageApplication } from '../support/vonage';
 
 // HTTP has its say in session.test.ts. Here the clock is ours, and each question to the database is counted.
 const NOW = 1_795_000_000_000;
@@ -345,6 +349,38 @@ describe('a token lives', () => {
   test('not at all in the last second of a session', () => {
     const session = { identity: IDENTITY, expiresAt: NOW + 999 };
     expect(() => tokenLifetime(session, TTL_SECONDS)).toThrow(expect.objectContaining(INVALID));
+  });
+});
+
+describe.each([
+  ['virgil-jwt', virgilJwt({ tokenTtlSeconds: TTL_SECONDS, guardUserIds: false })],
+  ['nexmo-jwt', nexmoJwt({ tokenTtlSeconds: TTL_SECONDS, acl: {} })],
+])('%s, while the signature is made', (_name, issue) => {
+  const { sign } = crypto;
+  const appKey = crypto.generateKeyPairSync('ed25519').privateKey;
+  Object.assign(process.env, {
+    VIRGIL_APP_ID: 'a'.repeat(32),
+    VIRGIL_APP_KEY_ID: 'b'.repeat(32),
+    VIRGIL_APP_KEY: appKey.export({ format: 'der', type: 'pkcs8' }).toString('base64'),
+    ...makeVonageApplication().environment,
+  });
+  afterEach(() => jest.restoreAllMocks());
+
+  /** What is issued where the signature takes so long, for a session with a minute left. */
+  async function issueIn(milliseconds: number) {
+    jest.spyOn(crypto, 'sign').mockImplementation(((...args: Parameters<typeof sign>) => {
+      jest.setSystemTime(NOW + milliseconds);
+      return sign(...args);
+    }) as typeof sign);
+    return issue(call({ sessionToken: newSession(NOW + 60_000) }));
+  }
+
+  test('a session that goes on gets its token', async () => {
+    expect(await issueIn(59_000)).toMatchObject({ expiresAt: new Date(NOW + 60_000).toISOString() });
+  });
+
+  test('a session that ends gets none', async () => {
+    await expect(issueIn(59_001)).rejects.toMatchObject(INVALID);
   });
 });
 

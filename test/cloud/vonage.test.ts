@@ -13,8 +13,8 @@ beforeAll(async () => {
   vonage = await startVonage();
 });
 afterAll(() => vonage?.stop());
-beforeEach(() => {
-  token = issueNexmoAdminToken(credentialsIn(vonage.environment));
+beforeEach(async () => {
+  token = await issueNexmoAdminToken(credentialsIn(vonage.environment));
   vonage.failWith();
   vonage.takeCalls();
 });
@@ -209,20 +209,20 @@ describe('trusts nothing that it is answered', () => {
 describe('the stand-in for Vonage refuses', () => {
   test("a token of another application's key", async () => {
     const stranger = credentialsIn(makeVonageApplication().environment);
-    const forged = issueNexmoAdminToken({ ...stranger, appId: vonage.environment.NEXMO_APP_ID });
+    const forged = await issueNexmoAdminToken({ ...stranger, appId: vonage.environment.NEXMO_APP_ID });
     expect(await failure('alice', forged)).toMatch(/answered 401/);
   });
 
   test('an expired token', async () => {
     const clock = jest.spyOn(Date, 'now').mockReturnValue(Date.now() - 120_000);
-    const expired = issueNexmoAdminToken(credentialsIn(vonage.environment));
+    const expired = await issueNexmoAdminToken(credentialsIn(vonage.environment));
     clock.mockRestore();
     expect(await failure('alice', expired)).toMatch(/answered 401/);
   });
 
   test("a user's token", async () => {
     const acl = { '/*/users/**': {} };
-    const ours = issueNexmoToken(credentialsIn(vonage.environment), 'alice', acl, 60_000).token;
+    const { token: ours } = await issueNexmoToken(credentialsIn(vonage.environment), 'alice', acl, 60_000);
     expect(await failure('alice', ours)).toMatch(/answered 403/);
   });
 });

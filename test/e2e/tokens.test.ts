@@ -83,7 +83,7 @@ describe('a token', () => {
     const account = await server.signUp();
     const credentials = virgilCredentials(server.credentials);
     const register = async (appKey = credentials.appKey) => {
-      const { token } = issueVirgilToken({ ...credentials, appKey }, account.identity, 60_000);
+      const { token } = await issueVirgilToken({ ...credentials, appKey }, account.identity, 60_000);
       await expectToRegister(await server.newDevice(account, async () => token));
     };
     await expect(register(generateKeyPairSync('ed25519').privateKey)).rejects.toMatchObject({

@@ -67,7 +67,7 @@ test("verifies a signature with Virgil's own library: the App Key's, and no othe
     virgilCredentials(environment),
   );
   if (!one || !other) throw new Error('no application');
-  const jwt = Jwt.fromString(issueVirgilToken(one, identity, 60_000).token);
+  const jwt = Jwt.fromString((await issueVirgilToken(one, identity, 60_000)).token);
   expect(await isSignedWith(jwt, one)).toBe(true);
   expect(await isSignedWith(jwt, { ...one, appKey: other.appKey })).toBe(false);
 });
