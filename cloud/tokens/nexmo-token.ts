@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { NexmoCredentials } from '../credentials';
 import type { NexmoPolicy } from '../policy';
 import type { IssuedToken } from './issued-token';
-import { base64url, encodeJwt } from './jwt';
+import { base64url, issueJwt } from './jwt';
 import { signOffThread } from './sign-off-thread';
 
 const HEADER = base64url({ alg: 'RS256', typ: 'JWT' });
@@ -22,34 +22,22 @@ export async function issueNexmoToken(
   acl: NexmoPolicy['acl'],
   lifetime: number,
 ): Promise<IssuedToken> {
-  const { token, exp } = await signToken(credentials, acl, lifetime, { sub: identity });
-  return { token, identity, expiresAt: new Date(exp * 1000).toISOString() };
+  return { identity, ...(await issue(credentials, acl, lifetime, { sub: identity })) };
 }
 
 /** Issues a token with all rights over the Vonage application, good for a minute: for the server's own calls alone. */
 export async function issueNexmoAdminToken(credentials: NexmoCredentials): Promise<string> {
-  return (await signToken(credentials, ADMIN_ACL, ADMIN_TOKEN_LIFETIME_MS)).token;
+  return (await issue(credentials, ADMIN_ACL, ADMIN_TOKEN_LIFETIME_MS)).token;
 }
 
-async function signToken(
+function issue(
   { appId, privateKey }: NexmoCredentials,
   paths: NexmoPolicy['acl'],
   lifetime: number,
   subject?: { sub: string },
-): Promise<{ token: string; exp: number }> {
-  const now = Date.now();
-  const exp = Math.floor((now + lifetime) / 1000);
-  const token = await encodeJwt(
-    HEADER,
-    {
-      application_id: appId,
-      iat: Math.floor(now / 1000),
-      exp,
-      jti: randomUUID(),
-      ...subject,
-      acl: { paths },
-    },
-    (signingInput) => signOffThread('sha256', Buffer.from(signingInput), privateKey),
+): ReturnType<typeof issueJwt> {
+  const claims = { application_id: appId, jti: randomUUID(), ...subject, acl: { paths } };
+  return issueJwt(HEADER, claims, lifetime, (signingInput) =>
+    signOffThread('sha256', Buffer.from(signingInput), privateKey),
   );
-  return { token, exp };
 }

@@ -1,9 +1,9 @@
 import type { VirgilCredentials } from '../credentials';
 import type { IssuedToken } from './issued-token';
-import { base64url, encodeJwt } from './jwt';
+import { base64url, issueJwt } from './jwt';
 import { virgilSignature } from './virgil-signer';
 
-/** A token's first part never changes: encoded once for each key. */
+/** The first part of a token, which is always the same. */
 const headers = new WeakMap<VirgilCredentials, string>();
 
 /**
@@ -20,18 +20,12 @@ export async function issueVirgilToken(
   lifetime: number,
 ): Promise<IssuedToken> {
   if (!/^[\x21-\x7e]+$/.test(identity)) throw new TypeError('An identity is printable ASCII.');
-  const now = Date.now();
-  const exp = Math.floor((now + lifetime) / 1000);
   const { appId, appKeyId, appKey } = credentials;
-  let header = headers.get(credentials);
-  if (!header) {
-    header = base64url({ alg: 'VEDS512', kid: appKeyId, typ: 'JWT', cty: 'virgil-jwt;v=1' });
-    headers.set(credentials, header);
-  }
-  const token = await encodeJwt(
-    header,
-    { iss: `virgil-${appId}`, sub: `identity-${identity}`, iat: Math.floor(now / 1000), exp },
-    (signingInput) => virgilSignature(signingInput, appKey),
-  );
-  return { token, identity, expiresAt: new Date(exp * 1000).toISOString() };
+  const header =
+    headers.get(credentials) ??
+    base64url({ alg: 'VEDS512', kid: appKeyId, typ: 'JWT', cty: 'virgil-jwt;v=1' });
+  headers.set(credentials, header);
+  const claims = { iss: `virgil-${appId}`, sub: `identity-${identity}` };
+  const sign = (signingInput: string) => virgilSignature(signingInput, appKey);
+  return { identity, ...(await issueJwt(header, claims, lifetime, sign)) };
 }
