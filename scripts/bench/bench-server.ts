@@ -1,14 +1,34 @@
 import { randomBytes } from 'node:crypto';
 import { initCrypto, VirgilCrypto } from 'virgil-crypto';
+import { databaseFor } from '../engines/databases';
 import { type BareParseServer, startBareParseServer } from '../local/bare-parse-server';
-import { copyValue } from '../local/stored-rows';
+import { copyValue, type Row } from '../local/stored-rows';
+import { envelopeOf } from './envelopes';
 import { send } from './http-load';
 
-// Beside the bundle: a function that does nothing, the demo's function, and a class like Message with an empty trigger.
-const cloudCode = `
-  require('./e2ee');
+/** Every option is off. */
+export const POLICY = {
+  virgil: { tokenTtlSeconds: 1200 },
+  nexmo: { tokenTtlSeconds: 900, acl: {} },
+  classes: {
+    Message: {
+      encrypted: ['body'],
+      plain: ['senderId', 'threadId', 'timestamp'],
+      sender: 'senderId',
+      maxPayloadBytes: 400_000,
+    },
+  },
+};
+
+const BUNDLE = "require('./e2ee');";
+// What tokens and saves are measured against: a function that does nothing, and a class like Message with an empty trigger.
+const NOTHING = `
   const same = 'x'.repeat(430);
   Parse.Cloud.define('empty', ({ user }) => user && { token: same, identity: user.id, expiresAt: '2026-01-01T00:00:00.000Z' });
+  Parse.Cloud.beforeSave('Unguarded', () => {});
+`;
+// The demo's function.
+const DEMO = `
   const { JwtGenerator } = require(${JSON.stringify(require.resolve('virgil-sdk'))});
   const { initCrypto, VirgilCrypto, VirgilAccessTokenSigner } = require(${JSON.stringify(require.resolve('virgil-crypto'))});
   const generator = initCrypto().then(() => {
@@ -27,7 +47,6 @@ const cloudCode = `
     const { objectId } = await answer.json();
     return { token: (await generator).generateToken(objectId).toString() };
   });
-  Parse.Cloud.beforeSave('Unguarded', () => {});
 `;
 
 export interface BenchServer extends BareParseServer {
@@ -36,38 +55,56 @@ export interface BenchServer extends BareParseServer {
   /** The name under which it stores the tokens of sessions. */
   tokenField: string;
   /** Of the user who has signed up. */
+  userId: string;
   sessionToken: string;
-  /** Fields of a `Message` of 1 KB, which the user may save. */
-  message: object;
+  /** Fields of a `Message` of 1 KB for one recipient, or of so many, which the user may save. */
+  message(kilobytes?: number, recipients?: number): Row;
   /** Puts sessions of the user that nobody has seen yet straight into the database. @returns their tokens */
   newSessions(count: number): Promise<string[]>;
+  /** Starts another process for the same user, on the same database; PGlite has none that two may share. */
+  startAnother(options: BenchOptions): Promise<BareParseServer>;
 }
 
+export interface BenchOptions {
+  /** Default: `POLICY`. */
+  policy?: object;
+  /** Whether it has the bundle. Default: it has. */
+  hasBundle?: boolean;
+  /** Of its process, beside the credentials. */
+  environment?: Record<string, string>;
+  /** Of a Redis that servers on one database share. */
+  redisUrl?: string;
+}
+
+export const LOGIN = { username: 'bench', password: 'bench' };
+
 /** Starts a Parse Server of its own, with the bundle and what it is measured against, and signs up a user. */
-export async function startBenchServer(): Promise<BenchServer> {
+export async function startBenchServer(options: BenchOptions = {}): Promise<BenchServer> {
   await initCrypto();
   const crypto = new VirgilCrypto();
-  const { privateKey, publicKey } = crypto.generateKeys();
-  const server = await startBareParseServer({
-    cloudCode,
-    environment: {
-      VIRGIL_APP_ID: randomBytes(16).toString('hex'),
-      VIRGIL_APP_KEY_ID: randomBytes(16).toString('hex'),
-      VIRGIL_APP_KEY: crypto.exportPrivateKey(privateKey).toString('base64'),
-    },
-    // Logging costs both sides of each ratio the same, and the disk's moods with it.
-    parseOptions: { logLevel: 'error', silent: true },
-  });
+  const application = {
+    VIRGIL_APP_ID: randomBytes(16).toString('hex'),
+    VIRGIL_APP_KEY_ID: randomBytes(16).toString('hex'),
+    VIRGIL_APP_KEY: crypto.exportPrivateKey(crypto.generateKeys().privateKey).toString('base64'),
+  };
+  const database = await databaseFor(`bench-${randomBytes(4).toString('hex')}`);
+  const start = ({ policy, hasBundle = true, environment, redisUrl }: BenchOptions) =>
+    startBareParseServer({
+      policy: policy ?? POLICY,
+      cloudCode: hasBundle ? BUNDLE + NOTHING + DEMO : NOTHING,
+      environment: { ...application, ...environment },
+      database,
+      parseOptions: {
+        // Logging costs both sides of each ratio the same, and the disk's moods with it.
+        logLevel: 'error',
+        silent: true,
+        ...(redisUrl && { liveQuery: { classNames: ['Message', 'Unguarded'], redisURL: redisUrl } }),
+      },
+    });
+  const server = await start(options);
   try {
-    const { objectId, sessionToken } = JSON.parse(
-      await send(server.url, {
-        path: '/users',
-        headers: { 'X-Parse-Application-Id': server.appId, 'X-Parse-Revocable-Session': '1' },
-        body: { username: 'bench', password: 'bench' },
-      }),
-    );
+    const { objectId, sessionToken } = JSON.parse(await send(server, { path: '/users', body: LOGIN }));
     const [session] = await server.rows.find('_Session', { sessionToken });
-    const payload = crypto.signAndEncrypt(Buffer.alloc(100), privateKey, [publicKey], true);
     const engine = await server.rows.engine();
     const tokenField = engine.startsWith('MongoDB') ? '_session_token' : 'sessionToken';
     let sessions = 0;
@@ -75,14 +112,15 @@ export async function startBenchServer(): Promise<BenchServer> {
       ...server,
       engine,
       tokenField,
+      userId: objectId,
       sessionToken,
-      message: {
-        body: payload.toString('base64'),
+      message: (kilobytes = 1, recipients = 1) => ({
+        body: envelopeOf(crypto, kilobytes * 1024, recipients),
         senderId: objectId,
         threadId: 'aThread',
         timestamp: 'a time',
         ACL: { [objectId]: { read: true, write: true } },
-      },
+      }),
       async newSessions(count) {
         const first = sessions + 1;
         sessions += count;
@@ -95,6 +133,7 @@ export async function startBenchServer(): Promise<BenchServer> {
         );
         return Array.from({ length: count }, (_, i) => `r:${copyValue(first + i)}`);
       },
+      startAnother: (more) => start({ ...options, ...more }),
     };
   } catch (error) {
     await server.stop();

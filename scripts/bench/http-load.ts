@@ -1,61 +1,72 @@
 import { Agent, request } from 'node:http';
+import type { BareParseServer } from '../local/bare-parse-server';
 
 export interface Call {
+  /** Default: POST. */
   method?: string;
   path: string;
-  headers: Record<string, string>;
+  /** For the header. */
+  sessionToken?: string | undefined;
   body: unknown;
 }
 
-const CONNECTIONS = 8;
-const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS });
-
-/**
- * Makes these calls over 8 connections, each as soon as one is free.
- *
- * @param isGood whether an answer counts: a measure of failures would be worth nothing
- * @returns calls a second
- * @throws Error for the first answer that does not count
- */
-export async function requestsPerSecond(
-  url: string,
-  calls: Call[],
-  isGood: (answer: string) => boolean,
-): Promise<number> {
-  const start = process.hrtime.bigint();
-  const waiting = [...calls];
-  const work = async () => {
-    for (let call = waiting.pop(); call; call = waiting.pop()) {
-      const answer = await send(url, call);
-      if (!isGood(answer)) throw new Error(`${call.path} answered ${answer.slice(0, 200)}`);
-    }
-  };
-  await Promise.all(Array.from({ length: CONNECTIONS }, work));
-  return calls.length / (Number(process.hrtime.bigint() - start) / 1e9);
+/** What calls were seen to cost. */
+export interface Load {
+  perSecond: number;
+  /** Of the servers' processes together, user and system, for one call. */
+  cpuMs: number;
 }
 
-export function send(url: string, { method = 'POST', path, headers, body }: Call): Promise<string> {
+/**
+ * Makes these calls over some connections, each as soon as one is free, at the servers in turn.
+ *
+ * @throws Error for the first answer that is an error: a measure of failures would be worth nothing
+ */
+export async function load(servers: BareParseServer[], calls: Call[], connections: number): Promise<Load> {
+  const cpu = async () => {
+    const used = await Promise.all(servers.map((server) => server.cpuMilliseconds()));
+    return used.reduce((sum, one) => sum + one, 0);
+  };
+  const cpuBefore = await cpu();
+  const start = process.hrtime.bigint();
+  let begun = 0;
+  const work = async () => {
+    for (let n = begun++; n < calls.length; n = begun++) {
+      await send(servers[n % servers.length] as BareParseServer, calls[n] as Call);
+    }
+  };
+  await Promise.all(Array.from({ length: connections }, work));
+  const seconds = Number(process.hrtime.bigint() - start) / 1e9;
+  return { perSecond: calls.length / seconds, cpuMs: ((await cpu()) - cpuBefore) / calls.length };
+}
+
+const agent = new Agent({ keepAlive: true });
+
+/** @throws Error for an answer that is none, or an error */
+export function send(
+  { url, appId }: Pick<BareParseServer, 'url' | 'appId'>,
+  { method = 'POST', path, sessionToken, body }: Call,
+): Promise<string> {
   return new Promise((done, fail) => {
     const payload = JSON.stringify(body);
-    const outgoing = request(
-      url + path,
-      {
-        agent,
-        method,
-        headers: {
-          ...headers,
-          'Content-Type': 'application/json',
-          'Content-Length': Buffer.byteLength(payload),
-        },
-      },
-      (response) => {
-        let answer = '';
-        response.setEncoding('utf8').on('data', (chunk) => {
-          answer += chunk;
-        });
-        response.on('end', () => done(answer));
-      },
-    );
+    const headers = {
+      'X-Parse-Application-Id': appId,
+      'X-Parse-Revocable-Session': '1',
+      ...(sessionToken && { 'X-Parse-Session-Token': sessionToken }),
+      'Content-Type': 'application/json',
+      'Content-Length': Buffer.byteLength(payload),
+    };
+    const outgoing = request(url + path, { agent, method, headers }, (response) => {
+      let answer = '';
+      response.setEncoding('utf8').on('data', (chunk) => {
+        answer += chunk;
+      });
+      response.on('end', () => {
+        if ((response.statusCode as number) < 300) done(answer);
+        else
+          fail(new Error(`${method} ${path} was answered ${response.statusCode}: ${answer.slice(0, 200)}`));
+      });
+    });
     outgoing.on('error', fail);
     outgoing.end(payload);
   });

@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { initCrypto, VirgilCrypto } from 'virgil-crypto';
 import { recogniseEnvelope } from '../../cloud/envelope/recognise-envelope';
 import { issueVirgilToken } from '../../cloud/tokens/virgil-token';
+import { envelopeOf } from './envelopes';
 import { interleave, type Ratio, ratioOf, timer } from './rounds';
 
 export interface InProcess {
@@ -54,24 +55,12 @@ function threadTime(): number {
   return Number(readFileSync(`/proc/self/task/${process.pid}/schedstat`, 'utf8').split(' ')[0]);
 }
 
-/** @param size of the payload, in bytes of base64, as near as padding lets it come */
 async function recogniserAgainstBase64(
   crypto: VirgilCrypto,
   size: number,
   recipients: number,
 ): Promise<Ratio> {
-  const keys = Array.from({ length: recipients }, () => crypto.generateKeys());
-  const envelope = (message: Uint8Array) =>
-    crypto
-      .signAndEncrypt(
-        Buffer.from(message),
-        keys[0]?.privateKey as never,
-        keys.map(({ publicKey }) => publicKey),
-        true,
-      )
-      .toString('base64');
-  const header = envelope(Buffer.alloc(0)).length;
-  const payload = envelope(Buffer.alloc(Math.max(0, ((size - header) * 3) / 4)));
+  const payload = envelopeOf(crypto, size, recipients);
   const calls = Math.ceil(2_000_000 / payload.length);
   const { recognise, base64 } = await interleave(
     {

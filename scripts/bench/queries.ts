@@ -1,92 +1,107 @@
-import { setTimeout as wait } from 'node:timers/promises';
+import type { BareParseServer } from '../local/bare-parse-server';
 import type { BenchServer } from './bench-server';
-import { send } from './http-load';
-
-/** What Parse Server's cache forgets after, and a little more. */
-const CACHE_MS = 5_500;
+import { type Call, send } from './http-load';
 
 /** How many queries the database has for one call. */
 export interface Queries {
   call: string;
-  /** The same call of an empty function (with the session in the header), or the same save of a class with an empty trigger. */
   withoutUs: number;
   withUs: number;
 }
 
 /**
- * Has the database count what it is asked during each call.
+ * Has the database count what it is asked during each call. Tokens are counted beside an empty function with the session in
+ * the header, guarded saves beside those of a class with an empty trigger, and what is none of ours, while the options of the
+ * policy are off, beside a server without the bundle.
  *
  * @returns undefined where it cannot count: on PostgreSQL without `pg_stat_statements`, as PGlite is
  */
 export async function countQueries(server: BenchServer): Promise<Queries[] | undefined> {
-  if (!(await server.rows.countsStatements())) return undefined;
-  const { url, appId, rows, sessionToken: cached, message } = server;
-  async function call(
-    path: string,
-    sessionToken: string | undefined,
-    body: object,
-    method = 'POST',
-  ): Promise<{ objectId?: string }> {
-    const headers = {
-      'X-Parse-Application-Id': appId,
-      ...(sessionToken && { 'X-Parse-Session-Token': sessionToken }),
+  const { rows, sessionToken: cached } = server;
+  if (!(await rows.countsStatements())) return undefined;
+  const withoutBundle = await server.startAnother({ hasBundle: false });
+  try {
+    const count = async (call: Call, at: BareParseServer = server) => {
+      await rows.countStatements();
+      await send(at, call);
+      return (await rows.countedStatements()).length;
     };
-    const answer = await send(url, { method, path, headers, body });
-    if (!/"(token|objectId|updatedAt)":/.test(answer))
-      throw new Error(`${path} answered ${answer.slice(0, 200)}`);
-    return JSON.parse(answer);
-  }
-  async function count(run: () => Promise<unknown>): Promise<number> {
-    await rows.countStatements();
-    await run();
-    return (await rows.countedStatements()).length;
-  }
+    const run = (name: string, sessionToken: string | undefined, body = {}): Call => ({
+      path: `/functions/${name}`,
+      sessionToken,
+      body,
+    });
 
-  const run = (name: string, sessionToken: string) => call(`/functions/${name}`, sessionToken, {});
-  const firstCall = async (name: string) => {
-    const [session] = (await server.newSessions(1)) as [string];
-    return count(() => run(name, session));
-  };
-  const renewalAfter = (milliseconds: number) => async (name: string) => {
-    const [session] = (await server.newSessions(1)) as [string];
-    await run(name, session);
-    await wait(milliseconds);
-    return count(() => run(name, session));
-  };
-  const byParameter = async (name: string) => {
-    if (name === 'empty') return firstCall(name); // it reads no parameter
-    const [sessionToken] = (await server.newSessions(1)) as [string];
-    return count(() => call(`/functions/${name}`, undefined, { sessionToken }));
-  };
-  // The save before it fills Parse Server's cache of sessions and roles.
-  const create = async (className: string) => {
-    await call(`/classes/${className}`, cached, message);
-    return count(() => call(`/classes/${className}`, cached, message));
-  };
-  const update = async (className: string) => {
-    const { objectId } = await call(`/classes/${className}`, cached, message);
-    return count(() => call(`/classes/${className}/${objectId}`, cached, message, 'PUT'));
-  };
+    const newSession = async () => (await server.newSessions(1))[0] as string;
+    const firstCall = async (name: string) => count(run(name, await newSession()));
+    const renewal = (bothWays: boolean, isForgotten: boolean) => async (name: string) => {
+      const sessionToken = await newSession();
+      const call = run(name, sessionToken, bothWays ? { sessionToken } : {});
+      await send(server, call);
+      if (isForgotten) await server.emptyCache();
+      return count(call);
+    };
+    const byParameter = async (name: string) =>
+      name === 'empty' // it reads no parameter
+        ? firstCall(name)
+        : count(run(name, undefined, { sessionToken: await newSession() }));
+    // The save before it fills Parse Server's cache of sessions and roles.
+    const message = server.message();
+    const save = (className: string): Call => ({
+      path: `/classes/${className}`,
+      sessionToken: cached,
+      body: message,
+    });
+    const create = async (className: string) => {
+      await send(server, save(className));
+      return count(save(className));
+    };
+    const update = async (className: string) => {
+      const { path, ...call } = save(className);
+      const { objectId } = JSON.parse(await send(server, { ...call, path }));
+      return count({ ...call, method: 'PUT', path: `${path}/${objectId}` });
+    };
+    let users = 0;
+    const ofUser =
+      (method: string, body = {}) =>
+      async (at: BareParseServer) => {
+        const signUp = { path: '/users', body: { username: `user ${++users}`, password: 'a password' } };
+        const { objectId, sessionToken } = JSON.parse(await send(at, signUp));
+        await send(at, run('empty', sessionToken));
+        return count({ method, path: `/users/${objectId}`, sessionToken, body }, at);
+      };
 
-  // What is done once a process, and once a class, is done before.
-  for (const name of ['empty', 'virgil-jwt']) await run(name, cached);
-  for (const name of ['Unguarded', 'Message']) await call(`/classes/${name}`, cached, message);
-  const ofToken = async (what: string, measured: (name: string) => Promise<number>) => ({
-    call: `\`virgil-jwt\`, ${what}`,
-    withoutUs: await measured('empty'),
-    withUs: await measured('virgil-jwt'),
-  });
-  const ofSave = async (what: string, measured: (className: string) => Promise<number>) => ({
-    call: `guarded save of a ${what} message`,
-    withoutUs: await measured('Unguarded'),
-    withUs: await measured('Message'),
-  });
-  return [
-    await ofToken('first call of a header session', firstCall),
-    await ofToken('renewal', renewalAfter(0)),
-    await ofToken('renewal when Parse Server has forgotten the session', renewalAfter(CACHE_MS)),
-    await ofToken('parameter session', byParameter),
-    await ofSave('new', create),
-    await ofSave('changed', update),
-  ];
+    // What is done once a process, and once a class, is done before.
+    for (const name of ['empty', 'virgil-jwt']) await send(server, run(name, cached));
+    for (const name of ['Unguarded', 'Message']) await send(server, save(name));
+    const changed = ofUser('PUT', { nickname: 'a name' });
+    for (const at of [withoutBundle, server]) await changed(at);
+
+    const beside =
+      <Thing>(withoutUs: Thing, withUs: Thing) =>
+      async (call: string, measured: (thing: Thing) => Promise<number>): Promise<Queries> => ({
+        call,
+        withoutUs: await measured(withoutUs),
+        withUs: await measured(withUs),
+      });
+    const ofToken = beside('empty', 'virgil-jwt');
+    const ofSave = beside('Unguarded', 'Message');
+    const notOurs = beside(withoutBundle, server as BareParseServer);
+    return [
+      await ofToken('`virgil-jwt`, first call of a header session', firstCall),
+      await ofToken('`virgil-jwt`, renewal', renewal(false, false)),
+      await ofToken('`virgil-jwt`, renewal, the session as a parameter too', renewal(true, false)),
+      await ofToken(
+        '`virgil-jwt`, renewal when Parse Server has forgotten the session',
+        renewal(false, true),
+      ),
+      await ofToken('`virgil-jwt`, parameter session', byParameter),
+      await ofSave('guarded save of a new message', create),
+      await ofSave('guarded save of a changed message', update),
+      await notOurs('change of a user, every option off', changed),
+      await notOurs('deletion of a user, every option off', ofUser('DELETE')),
+    ];
+  } finally {
+    await withoutBundle.stop();
+  }
 }

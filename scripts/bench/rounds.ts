@@ -5,23 +5,21 @@ export interface Ratio {
   spread: [number, number];
 }
 
-/** Does its work once and returns its figure: a rate or a time. */
-type Measured = () => Promise<number> | number;
-
 /**
  * Measures several things in interleaved rounds, A B C A B C …, so that the machine's moods hit all alike.
  * The first rounds warm up and do not count.
  *
+ * @param things each does its work once, and returns its figure: a rate, a time, or several
  * @param say tells of each round that begins
  * @returns for each name the figures of the counted rounds
  */
-export async function interleave<Name extends string>(
-  things: Record<Name, Measured>,
+export async function interleave<Name extends string, Figure>(
+  things: Record<Name, () => Promise<Figure> | Figure>,
   rounds: number,
   say: (round: number) => void = () => {},
-): Promise<Record<Name, number[]>> {
+): Promise<Record<Name, Figure[]>> {
   const names = Object.keys(things) as Name[];
-  const figures = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<Name, number[]>;
+  const figures = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<Name, Figure[]>;
   const warmUp = Math.ceil(rounds / 5);
   for (let round = -warmUp; round < rounds; round++) {
     say(Math.max(0, round + 1));
@@ -37,6 +35,26 @@ export function ratioOf(figures: number[], against: number[]): Ratio {
   const ratios = figures.map((figure, round) => figure / (against[round] as number)).sort((a, b) => a - b);
   const at = (quantile: number) => ratios[Math.round(quantile * (ratios.length - 1))] as number;
   return { median: at(0.5), spread: [at(0.25), at(0.75)] };
+}
+
+export function median(figures: number[]): number {
+  return ratioOf(
+    figures,
+    figures.map(() => 1),
+  ).median;
+}
+
+/** What a ratio is to be: at least this, or at most. */
+export type Target = { atLeast: number } | { atMost: number };
+
+/**
+ * Whether it is as it was to be. Where the median is not, but a quartile of the rounds is, this machine cannot tell: that is
+ * its noise.
+ */
+export function verdict({ median, spread }: Ratio, target: Target): 'met' | 'short' | 'noise' {
+  const isMet = (value: number) => ('atLeast' in target ? value >= target.atLeast : value <= target.atMost);
+  if (isMet(median)) return 'met';
+  return spread.some(isMet) ? 'noise' : 'short';
 }
 
 /** Microseconds that one call takes, over enough calls to fill a few milliseconds. */

@@ -124,17 +124,27 @@ export const commands = {
     example: 'npm run doctor -- --server https://parseapi.back4app.com --app-id YOUR_APP_ID',
   },
   bench: {
-    does: 'Measures what tokens and guarded saves cost, as ratios. Takes two minutes.',
+    does: 'Measures what tokens and guarded saves cost, as ratios. Takes five minutes.',
     options: {
       database: {
         type: 'string',
         value: 'URI',
         help: 'a database server, mongodb://… or postgres://…, for a database that is dropped afterwards; default: PGlite',
       },
-      sessions: {
+      growth: {
         type: 'boolean',
         default: false,
-        help: 'measure instead what calls cost among a million sessions, and count their queries',
+        help: 'measure instead what calls cost among up to a million sessions and messages, with larger ones, and on two processes',
+      },
+      redis: {
+        type: 'string',
+        value: 'URL',
+        help: 'a Redis that is ours to empty, redis://…, for --growth on two processes; without it they are left out',
+      },
+      page: {
+        type: 'boolean',
+        default: false,
+        help: 'measure everything on the PostgreSQL and the MongoDB on the PATH, with its Redis, and write docs/performance.md',
       },
       json: { type: 'boolean', default: false, help: 'print the tables as JSON' },
     },

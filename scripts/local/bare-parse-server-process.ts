@@ -48,7 +48,7 @@ async function main(): Promise<void> {
 
   const { databaseController } = parseServer.config;
   const rows = storedRows(databaseController);
-  process.on('message', async ({ id, environment, line, sql, call }) => {
+  process.on('message', async ({ id, environment, line, sql, call, cpu, emptyCache }) => {
     if (line) parseServer.config.loggerController.error(line);
     if (environment) {
       for (const [name, value] of Object.entries<string | null>(environment)) {
@@ -63,6 +63,11 @@ async function main(): Promise<void> {
         const method = rows[call.method as keyof StoredRows] as (...args: unknown[]) => unknown;
         result = await method(...call.args);
       }
+      if (cpu) {
+        const { user, system } = process.cpuUsage();
+        result = (user + system) / 1000;
+      }
+      if (emptyCache) await parseServer.config.cacheController.clear();
       process.send?.({ id, result });
     } catch (error) {
       process.send?.({ id, error: (error as Error).message });

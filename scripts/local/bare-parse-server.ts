@@ -49,6 +49,10 @@ export interface BareParseServer {
   /** Runs SQL past Parse Server, on PostgreSQL: for what takes too long row by row. */
   sql(sql: string): Promise<Row[]>;
   setEnvironment(environment: Record<string, string | null>): Promise<void>;
+  /** What the server's process has used of the processor until now, the kernel's work for it included. */
+  cpuMilliseconds(): Promise<number>;
+  /** Has it forget all that it caches of sessions and users, as it does by itself some seconds after. */
+  emptyCache(): Promise<void>;
   /** As `kill -9` does. */
   kill(): Promise<void>;
   /** At the same URL, over the same database and logs. */
@@ -161,6 +165,10 @@ export async function startBareParseServer(options: BareParseServerOptions = {})
     sql: (query) => ask({ sql: query }) as Promise<Row[]>,
     async setEnvironment(changes) {
       await ask({ environment: changes });
+    },
+    cpuMilliseconds: () => ask({ cpu: true }) as Promise<number>,
+    async emptyCache() {
+      await ask({ emptyCache: true });
     },
     kill,
     async startAgain() {

@@ -1,4 +1,4 @@
-import { interleave, ratioOf } from '../../../scripts/bench/rounds';
+import { interleave, ratioOf, verdict } from '../../../scripts/bench/rounds';
 
 test('rounds are interleaved, and the first ones warm up without counting', async () => {
   const calls: string[] = [];
@@ -13,3 +13,17 @@ test('a ratio is taken round by round: its median, and the quartiles as its spre
   const against = [1, 1, 30, 1, 1];
   expect(ratioOf(figures, against)).toEqual({ median: 3, spread: [2, 4] });
 });
+
+test.each([
+  ['met', 0.9, [0.8, 0.95], { atLeast: 0.88 }],
+  ['noise', 0.86, [0.8, 0.95], { atLeast: 0.88 }],
+  ['short', 0.86, [0.8, 0.87], { atLeast: 0.88 }],
+  ['met', 1.2, [1.1, 1.4], { atMost: 1.3 }],
+  ['noise', 1.35, [1.3, 1.5], { atMost: 1.3 }],
+  ['short', 1.35, [1.31, 1.5], { atMost: 1.3 }],
+] as const)(
+  'a target is %s by a median of %d with quartiles %j, where it is %j',
+  (judged, median, [low, high], target) => {
+    expect(verdict({ median, spread: [low, high] }, target)).toBe(judged);
+  },
+);
