@@ -2,9 +2,9 @@ import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { runCommand } from './command-line/command';
 import { UserError } from './command-line/user-error';
-import { bundle, MAX_BUNDLE_BYTES } from './project/bundle';
+import { bundle, bundleFile, MAX_BUNDLE_BYTES } from './project/bundle';
 
-runCommand('build', async ({ outfile }) => {
+runCommand('build', async ({ outfile = bundleFile }) => {
   await bundle({ outfile });
   const { size } = statSync(outfile);
   if (size > MAX_BUNDLE_BYTES) {

@@ -1,4 +1,5 @@
 import { createPublicKey } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join, relative, resolve } from 'node:path';
@@ -10,12 +11,10 @@ import { UserError } from './command-line/user-error';
 import { openDatabase } from './local/database';
 import { addDevelopmentCredentials } from './local/development-credentials';
 import { refuseForeign } from './local/host-check';
-import { playground } from './local/playground';
-import { buildPage } from './local/playground/build-page';
 import { takeStateFolder } from './local/state-folder';
 import { webSocketsOf } from './local/upgrades';
 import { openVirgilCloud, type VirgilCloud } from './local/virgil-cloud';
-import { bundle, projectRoot } from './project/bundle';
+import { bundle, bundleFile, isPackaged, projectRoot } from './project/bundle';
 import { readPolicy } from './project/policy';
 
 runCommand('start', async ({ fresh }) => {
@@ -40,7 +39,10 @@ runCommand('start', async ({ fresh }) => {
 /** @param undo takes what stops each part, in the order in which they were started */
 async function start(environment: NodeJS.ProcessEnv, folder: string, undo: (() => unknown)[]): Promise<void> {
   const policy = readPolicy(join(projectRoot, 'back4app.json'));
-  const cloud = join(folder, 'main.js');
+  // An app has a main.js of its own, which requires the bundle.
+  const cloud = isPackaged ? join(projectRoot, 'cloud/main.js') : join(folder, 'main.js');
+  if (isPackaged && !existsSync(cloud))
+    throw new UserError(`${cloud} is not there: npx --no back4app-e2ee init.`);
   const host = environment.HOST || '127.0.0.1';
   const appId = environment.PARSE_APP_ID || 'e2ee-local';
 
@@ -58,12 +60,12 @@ async function start(environment: NodeJS.ProcessEnv, folder: string, undo: (() =
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 
   addDevelopmentCredentials(folder, environment);
-  const page = buildPage(appId); // while the database opens
-  page.catch(() => {}); // until it is awaited
+  const page = isPackaged ? undefined : openPage(appId); // while the database opens
+  page?.catch(() => {}); // until it is awaited
   const database = await openDatabase(folder, environment, console.log);
   undo.push(database.close);
   const virgilCloud = await mountVirgilCloud(app, folder, environment, undo);
-  await bundle({ outfile: cloud });
+  await bundle({ outfile: isPackaged ? bundleFile : cloud });
   const logsFolder = join(folder, 'logs');
   // Read when the module is loaded; without it Parse Server makes a folder `logs` here before it sees its options.
   environment.PARSE_SERVER_LOGS_FOLDER = logsFolder;
@@ -85,13 +87,21 @@ async function start(environment: NodeJS.ProcessEnv, folder: string, undo: (() =
       throw new UserError(`Parse Server cannot start on ${database.name}: ${error.message}`);
     }),
   );
-  if (typeof virgilCloud !== 'string') {
+  if (page && typeof virgilCloud !== 'string') {
     const { ownersOfKeys } = virgilCloud;
-    app.use(playground(await page, { serverURL: `${url}/parse`, appId, masterKey, ownersOfKeys }));
+    app.use((await page)({ serverURL: `${url}/parse`, appId, masterKey, ownersOfKeys }));
   }
   ready = true;
   console.log(table(url, appId, database.name, virgilCloud, folder));
   process.send?.({ url }); // for a process that has started this one
+}
+
+/** The page of this repository, which the package leaves out. */
+async function openPage(appId: string) {
+  const { playground } = await import('./local/playground');
+  const { buildPage } = await import('./local/playground/build-page');
+  const page = await buildPage(appId);
+  return (settings: Parameters<typeof playground>[1]) => playground(page, settings);
 }
 
 /** @returns the local Virgil Cloud, or why it is not running */
@@ -150,7 +160,15 @@ function table(
 ): string {
   const isRunning = typeof virgilCloud !== 'string';
   const rows = [
-    ['See it work', url, isRunning ? 'two phones and the server between them' : 'needs the Virgil Cloud'],
+    ...(isPackaged
+      ? []
+      : [
+          [
+            'See it work',
+            url,
+            isRunning ? 'two phones and the server between them' : 'needs the Virgil Cloud',
+          ],
+        ]),
     ['Parse Server', `${url}/parse`, `application ID ${appId}`],
     ['LiveQuery', `${url.replace('http', 'ws')}/parse`, ''],
     ['GraphQL', `${url}/graphql`, ''],

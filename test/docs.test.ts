@@ -70,7 +70,8 @@ test('the table of commands is what --help says', () => {
   const rows = Object.entries(commands).map(([name, { does, options }]) => {
     const shown = Object.entries<Option>(options).filter(([, { help }]) => help);
     const flags = shown.map(([option, { value }]) => `\`--${option}${value ? ` ${value}` : ''}\``);
-    return `| \`${name === 'start' ? 'npm start' : `npm run ${name}`}\` | ${does} | ${flags.join(', ')} |`;
+    const typed = { start: 'npm start', init: 'npx --no back4app-e2ee init' }[name] ?? `npm run ${name}`;
+    return `| \`${typed}\` | ${does} | ${flags.join(', ')} |`;
   });
   const table = read('docs/commands.md')
     .split('\n')

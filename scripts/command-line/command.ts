@@ -1,5 +1,7 @@
 import { parseArgs } from 'node:util';
+import { isPackaged } from '../project/bundle';
 import { type Command, commands, type Option } from './commands';
+import { asTyped } from './typed';
 import { UserError } from './user-error';
 
 type Name = keyof typeof commands;
@@ -19,8 +21,8 @@ export function runCommand<Of extends Name>(
 ): void {
   const command: Command = commands[name];
   const args = process.argv.slice(2);
-  if (args.includes('--help') || args.includes('-h')) {
-    console.log(helpOf(name, command));
+  if (isHelp(args)) {
+    console.log(helpOf(name));
     return;
   }
   const start = async () => {
@@ -34,34 +36,43 @@ export function runCommand<Of extends Name>(
   });
 }
 
-/** As a user types it. */
+export function isHelp(args: string[]): boolean {
+  return args.includes('--help') || args.includes('-h');
+}
+
+/** As a user types it, with options behind it. */
 function typed(name: Name): string {
-  return name === 'start' ? 'npm start' : `npm run ${name}`;
+  // It is for an app's project, and so in the package alone.
+  if (name === 'init') return 'npx --no back4app-e2ee init';
+  return asTyped(`${name === 'start' ? 'npm start' : `npm run ${name}`} -- `).trimEnd();
 }
 
 /** @param error whose `code` is a string where Node made it, and a number where MongoDB or Parse did */
 function messageFor(error: Error & { code?: unknown }, command: string): unknown {
   // Its own message repeats the argument, which npm makes of an option's value: perhaps a secret.
   if (error.code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') {
-    return `Options go behind a "--" of their own, or npm takes them for itself: ${command} -- --option value`;
+    return isPackaged
+      ? `What is no option is not taken: ${command} --option value`
+      : `Options go behind a "--" of their own, or npm takes them for itself: ${command} --option value`;
   }
   if (String(error.code).startsWith('ERR_PARSE_ARGS')) {
     const [sentence] = error.message.split(/\. |\n/);
-    return `${sentence}. ${command} -- --help tells which options there are.`;
+    return `${sentence}. ${command} --help tells which options there are.`;
   }
-  return error instanceof UserError ? error.message : error;
+  return error instanceof UserError ? asTyped(error.message) : error;
 }
 
-function helpOf(name: Name, { does, options, passesOnTo, environment, example }: Command): string {
+export function helpOf(name: Name): string {
+  const { does, options, passesOnTo, environment, example }: Command = commands[name];
   const shown = Object.entries(options).flatMap(([option, { value, help }]: [string, Option]) =>
     help ? [[value ? `--${option} ${value}` : `--${option}`, help] as const] : [],
   );
   return [
-    `${typed(name)}${passesOnTo ? ` -- [options] [what is for ${passesOnTo}]` : ' -- [options]'}`,
+    `${typed(name)} [options]${passesOnTo ? ` [what is for ${passesOnTo}]` : ''}`,
     does,
     table('Options', [...shown, ['--help', 'print this']]),
     table('Environment, or .env', Object.entries(environment)),
-    `Example\n  ${example}`,
+    `Example\n  ${asTyped(example)}`,
   ]
     .filter(Boolean)
     .join('\n\n');

@@ -45,8 +45,39 @@ const NEXMO = {
 const VIRGIL_API_URL = { VIRGIL_API_URL: 'another Virgil Cloud than https://api.virgilsecurity.com' };
 const PARSE_REST_KEY = { PARSE_REST_KEY: 'for want of --rest-key' };
 
-/** The commands, as `npm run` knows them. */
+/** The commands, as `npm run` knows them. `init` is for an app's project: only the package has it. */
 export const commands = {
+  init: {
+    does: "Puts the package into an app's project: policy, bundle, the require in its main.js. Shows the difference first, and asks.",
+    options: {
+      class: { type: 'string', value: 'NAME', help: 'a class to guard; what is not given is asked for' },
+      encrypted: { type: 'string', value: 'FIELDS', help: 'its fields that hold ciphertext: text,subject' },
+      plain: {
+        type: 'string',
+        value: 'FIELDS',
+        help: "its other fields, with types or without: 'from:Pointer<_User>,sentAt:Date'",
+      },
+      sender: {
+        type: 'string',
+        value: 'FIELD',
+        help: 'the plain field that holds the user who wrote the row',
+      },
+      mode: {
+        type: 'string',
+        value: 'MODE',
+        help: 'report or enforce; default: report, but where --server shows that the class has no rows',
+      },
+      ...APP_OPTIONS,
+      yes: { type: 'boolean', default: false, help: 'do not ask; the class and its fields must be given' },
+      'dry-run': { type: 'boolean', default: false, help: 'show the difference, and stop there' },
+    },
+    environment: {
+      PARSE_MASTER_KEY: "the app's master key, with --server: to read its schema, and propose fields",
+      ...PARSE_REST_KEY,
+    },
+    example:
+      "npx --no back4app-e2ee init --class ChatMessage --encrypted text --plain 'from:Pointer<_User>,sentAt:Date' --sender from",
+  },
   demo: {
     does: 'Tells the whole story in the terminal: two users, one encrypted message, the row as the database holds it, plaintext refused.',
     options: {},
@@ -54,7 +85,7 @@ export const commands = {
     example: 'npm run demo',
   },
   start: {
-    does: 'Runs Parse Server, a database and a local Virgil Cloud on this machine, with a page of two phones to try them by.',
+    does: "Runs Parse Server, a database and a local Virgil Cloud on this machine: with a page to try them by, or with an app's own Cloud Code.",
     options: { fresh: { type: 'boolean', default: false, help: 'begin anew: delete the state in .local/' } },
     environment: {
       PORT: 'default: 1337',
@@ -69,13 +100,12 @@ export const commands = {
     example: 'PORT=8080 npm start -- --fresh',
   },
   build: {
-    does: 'Compiles cloud/main.js, one file of Cloud Code, from its sources and back4app.json.',
+    does: 'Writes the bundle, one file of Cloud Code, with the policy of back4app.json in front.',
     options: {
       outfile: {
         type: 'string',
-        default: 'cloud/main.js',
         value: 'FILE',
-        help: 'write it here instead, for a main.js of your own to require; missing folders are made',
+        help: "where to write it, missing folders too; default: cloud/main.js here, cloud/e2ee.js in an app's project",
       },
     },
     environment: {},
@@ -94,8 +124,20 @@ export const commands = {
     example: 'npm run schema -- --server https://parseapi.back4app.com --app-id YOUR_APP_ID',
   },
   deploy: {
-    does: 'Builds and checks the bundle, says what the live release would lose, asks, and has b4a deploy it.',
-    options: { yes: { type: 'boolean', default: false, help: 'do not ask' } },
+    does: 'Builds, checks, says what the live release would lose, asks, keeps that release in .local/releases/, and has b4a deploy.',
+    options: {
+      'dry-run': {
+        type: 'boolean',
+        default: false,
+        help: 'build, check and say what would be lost, and stop there',
+      },
+      yes: { type: 'boolean', default: false, help: 'do not ask, but where files would be lost' },
+      'replace-release': {
+        type: 'boolean',
+        default: false,
+        help: 'do not ask, even where files of the live release would be lost, or it cannot be seen',
+      },
+    },
     passesOnTo: 'b4a deploy',
     environment: { ...VIRGIL, ...NEXMO },
     example: 'npm run deploy -- --yes -d "second release"',
@@ -122,6 +164,12 @@ export const commands = {
       ...NEXMO,
     },
     example: 'npm run doctor -- --server https://parseapi.back4app.com --app-id YOUR_APP_ID',
+  },
+  prepack: {
+    does: 'Makes what npm pack packs: the bundle before it has a policy, one command-line file, types, licences.',
+    options: {},
+    environment: {},
+    example: 'npm pack',
   },
   bench: {
     does: 'Measures what tokens and guarded saves cost, as ratios. Takes five minutes.',

@@ -37,14 +37,12 @@ export class ParseApp {
   constructor(values: ParseAppValues, environment: NodeJS.ProcessEnv) {
     if (values['master-key'] !== undefined) {
       throw new UserError(
-        '--master-key is no option: npm prints the arguments it passes on, and has printed yours by now. ' +
+        '--master-key is no option: npm prints the arguments it passes on, and shells keep them. ' +
           'Set PARSE_MASTER_KEY, or type the key when asked for it.',
       );
     }
     if (!values.server || !values['app-id']) {
-      throw new UserError(
-        'Give both --server URL and --app-id ID, behind a "--" of their own: npm run … -- --server URL --app-id ID',
-      );
+      throw new UserError('Give both --server URL and --app-id ID: npm run … -- --server URL --app-id ID');
     }
     this.server = serverUrl(values.server);
     const restKey = values['rest-key'] || environment.PARSE_REST_KEY;

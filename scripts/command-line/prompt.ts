@@ -30,15 +30,20 @@ export function ask(question: string, options: { secret: boolean } = { secret: f
   });
 }
 
+/** @param otherwise what Enter says, and whatever is neither yes nor no */
+export async function askYesOrNo(question: string, otherwise: boolean): Promise<boolean> {
+  const answer = await ask(`${question} ${otherwise ? '[Y/n]' : '[y/N]'}`);
+  return otherwise ? !/^no?$/i.test(answer.trim()) : /^y(es)?$/i.test(answer.trim());
+}
+
 /**
- * Asks before something is changed, unless `--yes` has said it already.
+ * Asks before something is changed, unless an option has said yes already.
  *
  * @throws UserError where the answer is not yes, or nobody is there to ask
  */
-export async function confirm(question: string, yes: boolean): Promise<void> {
+export async function confirm(question: string, yes: boolean, option = '--yes'): Promise<void> {
   if (yes) return;
   if (!canAsk)
-    throw new UserError('Nothing was changed: there is no terminal to ask on. Say --yes to go on.');
-  const answer = await ask(`${question} [y/N]`);
-  if (!/^y(es)?$/i.test(answer.trim())) throw new UserError('Nothing was changed.');
+    throw new UserError(`Nothing was changed: there is no terminal to ask on. Say ${option} to go on.`);
+  if (!(await askYesOrNo(question, false))) throw new UserError('Nothing was changed.');
 }

@@ -1,4 +1,5 @@
 import { styleText } from 'node:util';
+import { asTyped } from '../command-line/typed';
 
 /** What the doctor says of one thing that it looked at. */
 export interface Finding {
@@ -14,7 +15,7 @@ export type Findings = AsyncGenerator<Finding, void>;
 const finding = (status: Finding['status']) => (check: string, message: string) => ({
   check,
   status,
-  message,
+  message: asTyped(message),
 });
 
 export const ok = finding('ok');

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { createRequire, isBuiltin } from 'node:module';
-import { relative, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { type Finding, fault, ok, skipped } from './finding';
 
 // A string or a template, which is kept, or a comment.
@@ -29,8 +29,9 @@ export function checkMainFile(file: string): MainFile {
   if (source === undefined) return { finding: fault(check, `${name} cannot be read: check --main.`) };
   if (isBundle(source)) return { finding: ok(check, `${name} is the bundle itself`), bundle: resolve(file) };
   const code = withoutComments(source);
-  if (file.endsWith('.mjs') || IMPORT_OR_EXPORT.test(code)) {
-    const message = `${name} is an ES module, which the doctor does not read: import the bundle before all else.`;
+  const why = whyEsModule(file, code);
+  if (why) {
+    const message = `${name} is an ES module (${why}), which the doctor does not read: import the bundle before all else.`;
     return { finding: skipped(check, message) };
   }
   const require = createRequire(resolve(file));
@@ -41,7 +42,7 @@ export function checkMainFile(file: string): MainFile {
   }
   for (const { 2: required = '', index } of code.matchAll(new RegExp(REQUIRE, 'g'))) {
     const bundle = bundleAt(require, required);
-    if (bundle) return { finding: fault(check, whyTooLate(name, code, first.at, index)), bundle };
+    if (bundle) return { finding: fault(check, whyTooLate(file, code, first.at, index)), bundle };
   }
   const message =
     `${name}, read and not run, does not require the bundle: npm run build -- --outfile FILE, with FILE an e2ee.js beside it, ` +
@@ -49,16 +50,55 @@ export function checkMainFile(file: string): MainFile {
   return { finding: fault(check, message) };
 }
 
+/**
+ * @param code without comments
+ * @returns by what Node takes a file for an ES module; undefined where it does not
+ */
+export function whyEsModule(file: string, code: string): string | undefined {
+  if (file.endsWith('.mjs')) return 'by its name';
+  if (IMPORT_OR_EXPORT.test(code)) return 'by an import or export in it';
+  for (let folder = dirname(resolve(file)); ; folder = dirname(folder)) {
+    const manifest = read(join(folder, 'package.json'));
+    if (manifest === undefined && dirname(folder) !== folder) continue;
+    return /"type"\s*:\s*"module"/.test(manifest ?? '') ? 'by "type": "module" in package.json' : undefined;
+  }
+}
+
 /** @param above where the code begins that stands above the bundle's require */
-function whyTooLate(name: string, code: string, above: number, required: number): string {
-  const line = (position: number) => `line ${code.slice(0, position).split('\n').length}`;
-  const triggers = [...code.slice(above, required).matchAll(/\bParse\.Cloud\.beforeSave\(\s*[^\s,)]*/g)].map(
-    ({ 0: call, index }) => `${call}) on ${line(above + index)}`,
-  );
+function whyTooLate(file: string, code: string, above: number, required: number): string {
+  const lineOf = (position: number) => `line ${code.slice(0, position).split('\n').length}`;
+  const triggers = triggersIn(file, code, [above, required]);
   return (
-    `${name}, read and not run, has ${triggers.join(', ') || `other code on ${line(above)}`} above the require of the bundle on ` +
-    `${line(required)}. Require the bundle first: a Parse Server that hides its triggers loses one that was there before the guard.`
+    `${relative('.', file)}, read and not run, has ${triggers.join(', ') || `other code on ${lineOf(above)}`} above the require of the ` +
+    `bundle on ${lineOf(required)}. Require the bundle first: a Parse Server that hides its triggers loses one that was there before the guard.`
   );
+}
+
+/**
+ * The `beforeSave` triggers that a part of a file defines, or a file that it requires, with their lines.
+ *
+ * @param seen files that are read already
+ */
+function triggersIn(
+  file: string,
+  code: string,
+  [from, to]: [number, number],
+  seen = new Set([resolve(file)]),
+): string[] {
+  const isMain = seen.size === 1;
+  const where = isMain ? '' : ` of ${relative('.', file)}`;
+  const part = code.slice(from, to);
+  const own = [...part.matchAll(/\bParse\.Cloud\.beforeSave\(\s*[^\s,)]*/g)].map(
+    ({ 0: call, index }) => `${call}) on line ${code.slice(0, from + index).split('\n').length}${where}`,
+  );
+  const below = requiredPaths(part).flatMap((path) => {
+    const required = path.startsWith('.') && resolved(createRequire(resolve(file)), path);
+    if (!required || seen.has(required)) return [];
+    seen.add(required);
+    const source = withoutComments(read(required) ?? '');
+    return triggersIn(required, source, [0, source.length], seen);
+  });
+  return [...own, ...below];
 }
 
 function read(file: string): string | undefined {
@@ -70,22 +110,31 @@ function read(file: string): string | undefined {
 }
 
 /** Whether `npm run build` wrote it: it begins with our licence, and registers our function. */
-function isBundle(source: string): boolean {
+export function isBundle(source: string): boolean {
   return source.startsWith('/*!') && source.includes('Parse.Cloud.define("virgil-jwt"');
 }
 
 /** @returns the file that the path leads to, if it is a bundle */
 function bundleAt(require: NodeJS.Require, path: string): string | undefined {
+  const file = resolved(require, path);
+  return file !== undefined && isBundle(read(file) ?? '') ? file : undefined;
+}
+
+function resolved(require: NodeJS.Require, path: string): string | undefined {
   try {
-    const file = require.resolve(path);
-    return isBundle(readFileSync(file, 'utf8')) ? file : undefined;
+    return require.resolve(path);
   } catch {
     return undefined;
   }
 }
 
+/** @returns the paths in all requires of a code without comments */
+export function requiredPaths(code: string): string[] {
+  return [...code.matchAll(new RegExp(REQUIRE, 'g'))].map(([, , path = '']) => path);
+}
+
 /** The same text, in which everything stands where it stood. */
-function withoutComments(source: string): string {
+export function withoutComments(source: string): string {
   return source.replace(STRING_OR_COMMENT, (text, literal) => literal ?? text.replace(/[^\n]/g, ' '));
 }
 

@@ -4,19 +4,28 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import type { Policy } from '../../cloud/policy';
 import { UserError } from '../command-line/user-error';
-import { bundle, MAX_BUNDLE_BYTES, projectRoot } from '../project/bundle';
+import {
+  bundle,
+  bundleFile,
+  isPackaged,
+  MAX_BUNDLE_BYTES,
+  packageRoot,
+  projectRoot,
+} from '../project/bundle';
 import { readPolicy } from '../project/policy';
 import { checkCredentials } from './credentials';
 import { type Finding, type Findings, fault, ok, skipped } from './finding';
 import { checkMainFile } from './main-file';
+import { checkRepository } from './repository';
 
-const OWN_BUNDLE = join(projectRoot, 'cloud/main.js');
+const APP_MAIN = isPackaged ? join(projectRoot, 'cloud/main.js') : undefined;
 
 /**
  * Checks what is here, in the order in which a user can mend it: Node, policy, credentials, bundle.
  *
  * @param options.credentialsMayBeElsewhere credentials that are not set here at all are no fault
- * @param options.main the app's own `main.js`, which requires the bundle; without it, the bundle is `cloud/main.js`
+ * @param options.main the app's own `main.js`, which requires the bundle. Default: `cloud/main.js` of the app's project; in
+ *   this repository that is the bundle itself
  */
 export async function* checkProject(
   environment: NodeJS.ProcessEnv,
@@ -26,19 +35,21 @@ export async function* checkProject(
   const policy = checkPolicy();
   yield policy;
   yield* checkCredentials(environment, options.credentialsMayBeElsewhere);
-  let bundleFile: string | undefined = OWN_BUNDLE;
-  if (options.main !== undefined) {
-    const { finding, bundle } = checkMainFile(options.main);
+  const { main = APP_MAIN } = options;
+  let required: string | undefined = bundleFile;
+  if (main !== undefined) {
+    const { finding, bundle } = checkMainFile(main);
     yield finding;
-    bundleFile = bundle;
+    required = bundle;
   }
   if (policy.status !== 'ok') yield skipped('bundle', 'needs a valid policy.');
-  else if (bundleFile === undefined) yield skipped('bundle', 'needs a main.js that requires it.');
-  else yield* checkBundle(bundleFile);
+  else if (required === undefined) yield skipped('bundle', 'needs a main.js that requires it.');
+  else yield* checkBundle(required);
+  if (isPackaged) yield* checkRepository();
 }
 
 function checkNode(): Finding {
-  const { engines } = JSON.parse(readFileSync(join(projectRoot, 'package.json'), 'utf8'));
+  const { engines } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'));
   const [major = 0, minor = 0] = /\d+\.\d+/.exec(engines.node)?.[0].split('.').map(Number) ?? [];
   const [hereMajor = 0, hereMinor = 0] = process.versions.node.split('.').map(Number);
   const isOld = hereMajor < major || (hereMajor === major && hereMinor < minor);
@@ -63,7 +74,7 @@ export function projectPolicy(): Policy {
 
 async function* checkBundle(file: string): Findings {
   const name = relative('.', file);
-  const build = file === OWN_BUNDLE ? 'npm run build' : `npm run build -- --outfile ${name}`;
+  const build = file === bundleFile ? 'npm run build' : `npm run build -- --outfile ${name}`;
   const size = statSync(file, { throwIfNoEntry: false })?.size;
   if (size === undefined) {
     yield fault('bundle', `${name} is not there: ${build}.`);

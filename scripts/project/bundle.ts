@@ -1,40 +1,73 @@
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { type BuildOptions, build } from 'esbuild';
+import type { BuildOptions, BuildResult, OutputFile } from 'esbuild';
+import type { Policy } from '../../cloud/policy';
 import { UserError } from '../command-line/user-error';
 import { readPolicy } from './policy';
 
-export const projectRoot = dirname(dirname(__dirname));
+/** Set where `npm run prepack` compiles the package's command-line file, and nowhere else. */
+declare const PACKAGED: true | undefined;
+
+/** Whether this is the package in an app's `node_modules`, and not its repository. */
+export const isPackaged = typeof PACKAGED !== 'undefined';
+export const packageRoot = isPackaged ? dirname(__dirname) : dirname(dirname(__dirname));
+/** The project that the commands are for: the repository itself, or the app in whose folder the package is called. */
+export const projectRoot = isPackaged ? process.cwd() : packageRoot;
+/** Where a project has its bundle. An app's own `main.js` requires it. */
+export const bundleFile = join(projectRoot, isPackaged ? 'cloud/e2ee.js' : 'cloud/main.js');
+/** The bundle before it has a policy. */
+export const OPEN_BUNDLE = 'dist/e2ee.js';
 /** The largest bundle that is deployed. */
 export const MAX_BUNDLE_BYTES = 200 * 1024;
 
+const USE_STRICT = '"use strict";\n';
+
 /**
- * Compiles `cloud/main.ts` and a policy into one CommonJS file that needs nothing but Node's own modules.
+ * Writes one CommonJS file that needs nothing but Node's own modules: `cloud/main.ts`, compiled, with a policy in front.
  *
  * @param options.policyFile default: the project's `back4app.json`
  * @throws UserError for a bad policy or a file that cannot be written
  */
 export async function bundle(options: { outfile: string; policyFile?: string }): Promise<void> {
-  const policy = readPolicy(options.policyFile ?? join(projectRoot, 'back4app.json'));
-  await compile('cloud/main.ts', options.outfile, {
-    define: { POLICY: JSON.stringify(policy) },
-    // The file travels alone, and its licence with it.
-    banner: { js: `/*!\n${readFileSync(join(projectRoot, 'LICENSE'), 'utf8')}*/` },
-  });
+  const code = await bundleWith(readPolicy(options.policyFile ?? join(projectRoot, 'back4app.json')));
+  try {
+    mkdirSync(dirname(resolve(options.outfile)), { recursive: true });
+    writeFileSync(options.outfile, code);
+  } catch (error) {
+    throw new UserError(`The build failed: ${(error as Error).message}`);
+  }
+}
+
+/** @returns what `bundle` writes */
+export async function bundleWith(policy: Policy): Promise<string> {
+  const open = isPackaged ? readFileSync(join(packageRoot, OPEN_BUNDLE), 'utf8') : await compileOpenBundle();
+  // A directive counts only where no statement is above it.
+  return open.replace(USE_STRICT, () => `${USE_STRICT}const POLICY = ${JSON.stringify(policy)};\n`);
+}
+
+/** @returns the bundle without its policy: it loads only with a `POLICY` in front */
+export async function compileOpenBundle(): Promise<string> {
+  // The file travels alone, and its licence with it.
+  const licence = readFileSync(join(packageRoot, 'LICENSE'), 'utf8');
+  const options = { write: false, banner: { js: `/*!\n${licence}*/` } };
+  const { outputFiles } = await compile('cloud/main.ts', OPEN_BUNDLE, options);
+  return (outputFiles as OutputFile[]).map(({ text }) => text).join('');
 }
 
 /**
  * Compiles as for Back4App.
  *
- * @param entry relative to the project's root
+ * @param entry relative to the repository's root
  * @throws UserError
  */
-export async function compile(entry: string, outfile: string, options: BuildOptions): Promise<void> {
-  await build({
-    entryPoints: [join(projectRoot, entry)],
+export async function compile(entry: string, outfile: string, options: BuildOptions): Promise<BuildResult> {
+  // Not in the package, whose bundle is compiled.
+  const { build } = await import('esbuild');
+  return build({
+    entryPoints: [join(packageRoot, entry)],
     outfile: resolve(outfile),
     // Names in the file's comments do not depend on where the build was started.
-    absWorkingDir: projectRoot,
+    absWorkingDir: packageRoot,
     bundle: true,
     platform: 'node',
     target: 'node16',

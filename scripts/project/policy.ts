@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { z } from 'zod';
+import * as z from 'zod';
 import type { ClassPolicy, PlainType, Policy } from '../../cloud/policy';
 import { PARSE_FIELDS } from '../../cloud/triggers/guard';
 import { UserError } from '../command-line/user-error';
@@ -100,6 +100,11 @@ export function readPolicy(file: string): Policy {
   } catch (error) {
     throw new UserError(`${file} cannot be read: ${(error as Error).message}`);
   }
+  return checkedPolicy(json, file);
+}
+
+/** The same of what is not in a file yet, or is read already. */
+export function checkedPolicy(json: unknown, file: string): Policy {
   const result = policySchema.safeParse(json);
   if (result.success) return result.data;
   const faults = result.error.issues.map((issue) => {
@@ -122,7 +127,13 @@ export function columnOf({ types }: ClassPolicy, field: string): Column {
   return targetClass ? { type: 'Pointer', targetClass } : { type };
 }
 
-const PLAIN_TYPES = ['String', 'Number', 'Boolean', 'Date', 'Pointer'];
+/** The types of a class's fields that may be plain. */
+export const PLAIN_TYPES = ['String', 'Number', 'Boolean', 'Date', 'Pointer'];
+
+/** As the policy writes it. */
+export function typeName({ type, targetClass }: Column): string {
+  return targetClass ? `${type}<${targetClass}>` : type;
+}
 
 /**
  * The fields of a live class that can never hold what the policy demands of them. A save of such a field is refused
@@ -132,13 +143,12 @@ const PLAIN_TYPES = ['String', 'Number', 'Boolean', 'Date', 'Pointer'];
  * @returns a sentence for each: what the field is, and what it must be
  */
 export function wrongTypes(policy: ClassPolicy, columns: Record<string, Column>): string[] {
-  const nameOf = ({ type, targetClass }: Column) => (targetClass ? `Pointer<${targetClass}>` : type);
   return [...policy.encrypted, ...policy.plain].flatMap((field) => {
     const column = columns[field];
     if (!column) return [];
     const isFree = !policy.encrypted.includes(field) && field !== policy.sender && !policy.types[field];
-    const is = nameOf(column);
-    const must = nameOf(columnOf(policy, field));
+    const is = typeName(column);
+    const must = typeName(columnOf(policy, field));
     if (isFree ? PLAIN_TYPES.includes(column.type) : is === must) return [];
     return [`${field} is of type ${is}, and must be ${isFree ? `one of ${PLAIN_TYPES.join(', ')}` : must}`];
   });

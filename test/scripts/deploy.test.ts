@@ -1,77 +1,39 @@
+import { spawnSync } from 'node:child_process';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import {
-  chmodSync,
   cpSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { uploadedFiles } from '../support/b4a-upload-rules';
+import { uploadedFiles } from '../../scripts/deploy/upload-rules';
+import { contentsOf, installB4a } from '../support/b4a';
 import { makeProject } from '../support/project';
 
 const project = makeProject();
 const outside = mkdtempSync(join(tmpdir(), 'e2ee-b4a-'));
-const release = join(outside, 'release');
-const calls = join(outside, 'calls');
+const b4a = installB4a(outside);
+const releases = join(project.folder, '.local/releases');
 afterAll(() => {
   project.remove();
   rmSync(outside, { recursive: true });
 });
 
-/** A b4a that keeps a record of its calls, and whose live release is a folder. */
-function installB4a(): string {
-  const folder = join(outside, 'bin');
-  mkdirSync(folder, { recursive: true });
-  const script = `#!${process.execPath}
-    const { appendFileSync, cpSync, existsSync } = require('node:fs');
-    const [command, ...args] = process.argv.slice(2);
-    if (command === 'version') process.exit();
-    appendFileSync(${JSON.stringify(calls)}, JSON.stringify({ cwd: process.cwd(), command, args, hasCredentials: 'VIRGIL_APP_KEY' in process.env }) + '\\n');
-    if (process.env.B4A_FAILS === command) {
-      console.error('Account key not configured');
-      process.exit(1);
-    }
-    if (command === 'download') {
-      if (!existsSync(${JSON.stringify(release)})) {
-        console.error('Nothing to download. Not yet deployed to the app.');
-        process.exit(1);
-      }
-      cpSync(${JSON.stringify(release)}, args[args.indexOf('-l') + 1], { recursive: true });
-    } else console.log('New release is named v2 (using Parse JavaScript SDK v4.0.0)');
-  `;
-  writeFileSync(join(folder, 'b4a'), script);
-  chmodSync(join(folder, 'b4a'), 0o755);
-  return folder;
-}
-
-const withB4a = { PATH: `${installB4a()}:${process.env.PATH}` };
 const withoutB4a = { PATH: dirname(process.execPath) };
-const deploy = (args: string[], environment: Record<string, string> = withB4a) =>
+const deploy = (args: string[], environment: Record<string, string> = b4a.environment) =>
   project.run('deploy', args, environment);
 
-function madeCalls(): { cwd: string; command: string; args: string[]; hasCredentials: boolean }[] {
-  if (!existsSync(calls)) return [];
-  return readFileSync(calls, 'utf8')
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line));
-}
-const deployments = () => madeCalls().filter(({ command }) => command === 'deploy');
-
-function link(): void {
+beforeEach(() => {
+  b4a.reset();
+  rmSync(join(project.folder, '.local'), { recursive: true, force: true });
   project.write('.parse.project', '{"project_type":1,"parse":{"jssdk":""}}');
   project.write('.parse.local', '{}');
-}
-
-beforeEach(() => {
-  rmSync(calls, { force: true });
-  rmSync(release, { recursive: true, force: true });
-  link();
 });
 
 describe('what b4a uploads', () => {
@@ -109,55 +71,121 @@ describe('npm run deploy', () => {
     expect(stdout).toContain('The app has no release yet: nothing is lost.');
     expect(stdout).toContain('New release is named v2');
     expect(existsSync(join(project.folder, 'cloud/main.js'))).toBe(true);
-    expect(deployments()).toEqual([
+    expect(b4a.deployments()).toEqual([
       { cwd: project.folder, command: 'deploy', args: [], hasCredentials: false },
     ]);
   });
 
-  test('names what the live release holds and would lose, and what is replaced', async () => {
-    for (const [file, content] of [
-      ['cloud/main.js', 'the app of before'],
-      ['cloud/jobs/cleanup.js', ''],
-      ['public/index.html', ''],
-    ] as const) {
-      mkdirSync(dirname(join(release, file)), { recursive: true });
-      writeFileSync(join(release, file), content);
-    }
+  test('deploys exactly the files that it names', async () => {
     const { stdout } = await deploy(['--yes']);
-    expect(stdout).toContain('would lose these:\n  cloud/jobs/cleanup.js\n  public/index.html\n');
-    expect(stdout).toContain('replaced by others of the same name:\n  cloud/main.js\n');
+    expect(stdout).toContain('with what is here:\n  cloud/main.js\nThe app has no release yet');
+    expect(b4a.live()).toEqual({
+      'cloud/main.js': readFileSync(join(project.folder, 'cloud/main.js'), 'latin1'),
+    });
   });
 
   test('names no loss where what is live is what is here', async () => {
     await project.run('build');
-    mkdirSync(join(release, 'cloud'), { recursive: true });
-    cpSync(join(project.folder, 'cloud/main.js'), join(release, 'cloud/main.js'));
+    b4a.setLive({ 'cloud/main.js': readFileSync(join(project.folder, 'cloud/main.js'), 'latin1') });
     const { stdout } = await deploy(['--yes']);
     expect(stdout).toContain('Files in the live release: 1.');
     expect(stdout).not.toContain('would lose');
     expect(stdout).not.toContain('replaced by');
   });
 
-  test('says so where b4a cannot tell what is live, and why', async () => {
-    const { status, stdout } = await deploy(['--yes'], { ...withB4a, B4A_FAILS: 'download' });
-    expect(status).toBe(0);
+  describe('over a release that holds what is not here', () => {
+    const before = {
+      'cloud/main.js': 'the app of before',
+      'cloud/jobs/cleanup.js': '',
+      'cloud/policy.ts': 'here too, but not uploaded',
+      'public/logo.png': '\x89PNG\r\n\x1a\n\0\xff',
+    };
+    const wouldLose = 'would lose these:\n  cloud/jobs/cleanup.js\n  cloud/policy.ts\n  public/logo.png\n';
+    beforeEach(() => b4a.setLive(before));
+
+    test('--dry-run names what would be lost and what is replaced, and leaves all as it is', async () => {
+      const { status, stdout } = await deploy(['--yes', '--replace-release', '--dry-run']);
+      expect(status).toBe(0);
+      expect(stdout).toContain(wouldLose);
+      expect(stdout).toContain('replaced by others of the same name:\n  cloud/main.js\n');
+      expect(b4a.calls().map(({ command }) => command)).toEqual(['download']);
+      expect(b4a.live()).toEqual(before);
+      expect(existsSync(releases)).toBe(false);
+    });
+
+    test('--yes alone replaces nothing, and names the option that would', async () => {
+      const { status, stdout, stderr } = await deploy(['--yes']);
+      expect(status).toBe(1);
+      expect(stdout).toContain(wouldLose);
+      expect(stderr).toContain('Say --replace-release');
+      expect(b4a.live()).toEqual(before);
+      expect(existsSync(releases)).toBe(false);
+    });
+
+    test.each([
+      ['n', 1, 0],
+      ['y', 0, 1],
+    ])('--yes on a terminal asks all the same: %s', async (answer, exitCode, deployed) => {
+      const questions: [string, string][] = [['Deploy, and lose 3 of them? [y/N]', answer]];
+      const { status } = await project.runOnTerminal('deploy', ['--yes'], questions, b4a.environment);
+      expect(status).toBe(exitCode);
+      expect(b4a.deployments()).toHaveLength(deployed);
+    });
+
+    test('--replace-release does, and b4a brings back what was live, byte for byte', async () => {
+      const { status, stdout } = await deploy(['--replace-release']);
+      expect(status).toBe(0);
+      expect(Object.keys(b4a.live())).toEqual(['cloud/main.js']);
+      const [, folder = ''] = /The way back: cd (\S+) && b4a deploy\n/.exec(stdout) ?? [];
+      expect(folder).toMatch(/^\.local\/releases\/\d{4}-\d\d-\d\dT[\d.-]+Z$/);
+      expect(readdirSync(releases)).toHaveLength(1);
+      const kept = join(project.folder, folder);
+      const { '.parse.project': link, '.parse.local': local, ...files } = contentsOf(kept);
+      expect([link, local]).not.toContain(undefined);
+      expect(files).toEqual(before);
+      spawnSync('b4a', ['deploy'], { cwd: kept, env: b4a.environment });
+      expect(b4a.live()).toEqual(before);
+    });
+
+    test('nothing is replaced where what is live cannot be kept', async () => {
+      project.write('.local', '');
+      const { status, stderr } = await deploy(['--replace-release']);
+      expect(status).toBe(1);
+      expect(stderr).toMatch(/^Nothing is deployed: what is live cannot be kept \(.*\.local/);
+      expect(b4a.live()).toEqual(before);
+    });
+  });
+
+  test('a release that cannot be seen is not replaced by --yes, and why is said', async () => {
+    const blind = { ...b4a.environment, B4A_FAILS: 'download' };
+    const { status, stdout, stderr } = await deploy(['--yes'], blind);
+    expect(status).toBe(1);
     expect(stdout).toContain('Account key not configured\nb4a cannot tell what the live release holds');
+    expect(stderr).toContain('Say --replace-release');
+    expect(b4a.deployments()).toEqual([]);
+    expect((await deploy(['--replace-release'], blind)).status).toBe(0);
+    expect(b4a.deployments()).toHaveLength(1);
   });
 
   test('deploys nothing without --yes where there is no terminal to ask on', async () => {
     const { status, stderr } = await deploy([]);
     expect(status).toBe(1);
     expect(stderr).toContain('Say --yes');
-    expect(deployments()).toEqual([]);
+    expect(b4a.deployments()).toEqual([]);
   });
 
   test.each([
     ['n', 1, 0],
     ['y', 0, 1],
   ])('asks on a terminal: %s', async (answer, exitCode, deployed) => {
-    const { status } = await project.runOnTerminal('deploy', [], [['Deploy? [y/N]', answer]], withB4a);
+    const { status } = await project.runOnTerminal(
+      'deploy',
+      [],
+      [['Deploy? [y/N]', answer]],
+      b4a.environment,
+    );
     expect(status).toBe(exitCode);
-    expect(deployments()).toHaveLength(deployed);
+    expect(b4a.deployments()).toHaveLength(deployed);
   });
 
   test('checks the credentials in .env, and keeps them from b4a', async () => {
@@ -173,16 +201,16 @@ describe('npm run deploy', () => {
     const { stdout } = await deploy(['--yes']);
     rmSync(join(project.folder, '.env'));
     expect(stdout).toMatch(/^ok +App Key/m);
-    expect(madeCalls().map(({ hasCredentials }) => hasCredentials)).toEqual([false, false]);
+    expect(b4a.calls().map(({ hasCredentials }) => hasCredentials)).toEqual([false, false]);
   });
 
   test('hands on to b4a what is not its own, and downloads from the app that is named', async () => {
     const args = ['-d', 'second release', 'MyApp', '--force'];
     await deploy(['--yes', '--', ...args]);
     await deploy(['--yes', ...args]);
-    for (const call of deployments()) expect(call.args).toEqual(args);
-    expect(deployments()).toHaveLength(2);
-    expect(madeCalls()[0]?.args.slice(0, 2)).toEqual(['MyApp', '-l']);
+    for (const call of b4a.deployments()) expect(call.args).toEqual(args);
+    expect(b4a.deployments()).toHaveLength(2);
+    expect(b4a.calls()[0]?.args.slice(0, 2)).toEqual(['MyApp', '-l']);
   });
 
   test.each(['--help', '-h'])('%s is for us, and nothing is built, deployed or passed on', async (help) => {
@@ -190,12 +218,12 @@ describe('npm run deploy', () => {
     const { status, stdout } = await deploy(['--yes', '--', help]);
     expect(status).toBe(0);
     expect(stdout).toMatch(/^npm run deploy -- .*what is for b4a deploy/);
-    expect(madeCalls()).toEqual([]);
+    expect(b4a.calls()).toEqual([]);
     expect(existsSync(join(project.folder, 'cloud/main.js'))).toBe(false);
   });
 
   test('fails where b4a fails', async () => {
-    const { status, stderr } = await deploy(['--yes'], { ...withB4a, B4A_FAILS: 'deploy' });
+    const { status, stderr } = await deploy(['--yes'], { ...b4a.environment, B4A_FAILS: 'deploy' });
     expect(status).toBe(1);
     expect(stderr).toContain('Account key not configured');
     expect(stderr).toContain('b4a deploy failed');
@@ -214,17 +242,17 @@ describe('npm run deploy', () => {
     const { status, stderr } = await deploy(['--yes']);
     expect(status).toBe(1);
     expect(stderr).toContain('b4a new --init');
-    expect(madeCalls()).toEqual([]);
+    expect(b4a.calls()).toEqual([]);
   });
 
   test('deploys nothing that the doctor finds fault with', async () => {
     const secret = 'not-an-id-but-a-secret';
-    const { status, stdout, stderr } = await deploy(['--yes'], { ...withB4a, VIRGIL_APP_ID: secret });
+    const { status, stdout, stderr } = await deploy(['--yes'], { ...b4a.environment, VIRGIL_APP_ID: secret });
     expect(status).toBe(1);
     expect(stdout).toMatch(/^fault +VIRGIL_APP_ID/m);
     expect(stderr).toContain('Nothing is deployed');
     expect(stdout + stderr).not.toContain(secret);
-    expect(madeCalls()).toEqual([]);
+    expect(b4a.calls()).toEqual([]);
   });
 
   test('deploys nothing that does not build', async () => {
@@ -234,6 +262,6 @@ describe('npm run deploy', () => {
     project.write('back4app.json', policy);
     expect(status).toBe(1);
     expect(stderr).toContain('back4app.json is not a valid policy');
-    expect(madeCalls()).toEqual([]);
+    expect(b4a.calls()).toEqual([]);
   });
 });

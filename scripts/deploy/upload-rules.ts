@@ -1,5 +1,5 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 
 type Decision = 'include' | 'exclude' | undefined;
 type Rule = (path: string, isFolder: boolean) => Decision;
@@ -11,9 +11,7 @@ type Rule = (path: string, isFolder: boolean) => Decision;
  * @returns paths relative to the project
  */
 export function uploadedFiles(project: string): string[] {
-  const ignoreFile = join(project, '.parseignore');
-  const patterns = existsSync(ignoreFile) ? readFileSync(ignoreFile, 'utf8').split(/\r?\n/) : [];
-  const rules = [...patterns.flatMap(ruleOf), builtInRule];
+  const rules = rulesOf(project);
   return ['cloud', 'public'].flatMap((folder) =>
     existsSync(join(project, folder))
       ? walk(join(project, folder), '', rules).map((path) => `${folder}/${path}`)
@@ -21,17 +19,32 @@ export function uploadedFiles(project: string): string[] {
   );
 }
 
+/** Whether a file that lies in `cloud/` or `public/`, not deeper, would be among them. */
+export function isUploaded(project: string, file: string): boolean {
+  return !isExcluded(basename(file), false, rulesOf(project));
+}
+
+function rulesOf(project: string): Rule[] {
+  const ignoreFile = join(project, '.parseignore');
+  const patterns = existsSync(ignoreFile) ? readFileSync(ignoreFile, 'utf8').split(/\r?\n/) : [];
+  return [...patterns.flatMap(ruleOf), builtInRule];
+}
+
 function walk(root: string, folder: string, rules: Rule[]): string[] {
   return readdirSync(join(root, folder))
     .map((name) => (folder ? `${folder}/${name}` : name))
     .flatMap((path) => {
       const isFolder = statSync(join(root, path)).isDirectory();
-      let decision: Decision;
-      for (const rule of rules) decision = rule(path, isFolder) ?? decision;
-      if (decision === 'exclude') return [];
+      if (isExcluded(path, isFolder, rules)) return [];
       return isFolder ? walk(root, path, rules) : [path];
     })
     .sort();
+}
+
+function isExcluded(path: string, isFolder: boolean, rules: Rule[]): boolean {
+  return (
+    rules.reduce<Decision>((decision, rule) => rule(path, isFolder) ?? decision, undefined) === 'exclude'
+  );
 }
 
 /** Comes after the patterns, so that none of them can bring such a file back. */

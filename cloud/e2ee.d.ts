@@ -1,0 +1,18 @@
+/** What `require('./e2ee')` gives an app in TypeScript: `const { guard }: typeof import('back4app-e2ee') = require('./e2ee')`. */
+
+/** The request of a `beforeSave` trigger. */
+export interface SaveRequest {
+  object: { className: string };
+  original?: { className: string };
+  user?: { id?: string };
+  master: boolean;
+  log?: { warn(message: string): void };
+}
+
+/**
+ * Asks the guard, which runs in each guarded class's `beforeSave` anyway, about a save of your own code.
+ *
+ * @param request of a class that is in `back4app.json`
+ * @returns rejects with the `Parse.Error` that the client would get
+ */
+export const guard: (request: SaveRequest) => Promise<void>;

@@ -1,0 +1,11 @@
+import { isPackaged } from '../project/bundle';
+
+const COMMAND = /\bnpm (?:run )?(build|deploy|doctor|schema|start|…)(?![\w:-])( --(?= ))?/g;
+
+/**
+ * What is said to users names a command as npm knows it in this repository. In an app's project it is typed otherwise:
+ * by `--no`, npx runs no stranger's package of that name.
+ */
+export function asTyped(text: string): string {
+  return isPackaged ? text.replace(COMMAND, 'npx --no back4app-e2ee $1') : text;
+}

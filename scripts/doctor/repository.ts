@@ -1,0 +1,37 @@
+import { spawnSync } from 'node:child_process';
+import { relative, sep } from 'node:path';
+import { isUploaded } from '../deploy/upload-rules';
+import { bundleFile, projectRoot } from '../project/bundle';
+import { type Finding, fault, ok, skipped } from './finding';
+
+/** In the app's project: what goes along with its `main.js`. */
+export const bundleName = relative(projectRoot, bundleFile).replaceAll(sep, '/');
+
+/** Checks that the bundle goes where the app's `main.js` goes, and that the credentials do not. */
+export function* checkRepository(): Generator<Finding> {
+  const isIgnored = isGitIgnored(bundleName);
+  if (isIgnored === undefined) yield skipped('git', 'does not look after this folder, or is not there.');
+  else if (isIgnored) {
+    yield fault(
+      'git',
+      `ignores ${bundleName}: what is deployed from a clone would end at load. Take the rule away that "git check-ignore -v ${bundleName}" shows.`,
+    );
+  } else if (!isGitIgnored('.env')) {
+    yield fault(
+      'git',
+      'does not ignore .env, which holds the App Key: name it in .gitignore, and git rm --cached .env.',
+    );
+  } else yield ok('git', `takes ${bundleName} along, and leaves .env`);
+  yield isUploaded(projectRoot, bundleName)
+    ? ok('upload', `b4a takes ${bundleName} along`)
+    : fault('upload', `.parseignore keeps ${bundleName} from b4a: what is deployed would end at load.`);
+}
+
+/** @returns undefined where git cannot tell */
+export function isGitIgnored(file: string): boolean | undefined {
+  const { status } = spawnSync('git', ['check-ignore', '--quiet', file], {
+    cwd: projectRoot,
+    stdio: 'ignore',
+  });
+  return status === 0 ? true : status === 1 ? false : undefined;
+}

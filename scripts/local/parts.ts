@@ -1,0 +1,33 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { packageRoot } from '../project/bundle';
+
+/** What `start` needs and the package leaves out: Parse Server, databases, the half of Virgil's libraries that only it uses. */
+export const PARTS = [
+  'parse-server',
+  'express',
+  'router', // in the version that Parse Server reaches into
+  '@electric-sql/pglite',
+  '@electric-sql/pglite-socket',
+  'mongodb',
+  'mongodb-memory-server-core',
+  '@virgilsecurity/pythia-crypto',
+];
+
+/** @returns the command that installs those that are missing, in a sentence; undefined where none is */
+export function partsToInstall(): string | undefined {
+  const missing = PARTS.filter((part) => !isInstalled(part));
+  if (missing.length === 0) return undefined;
+  const { devDependencies } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'));
+  const install = missing.map((part) => `${part}@${devDependencies[part]}`).join(' ');
+  return `The local stack needs Parse Server, its databases and Virgil's libraries, which the package leaves out. Once, in this folder:\n  npm i -D ${install}`;
+}
+
+function isInstalled(part: string): boolean {
+  try {
+    require.resolve(part);
+    return true;
+  } catch {
+    return false;
+  }
+}
