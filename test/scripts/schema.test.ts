@@ -2,8 +2,9 @@ import type { VirgilCrypto } from 'virgil-crypto';
 import { type BareParseServer, startBareParseServer } from '../../scripts/local/bare-parse-server';
 import { envelopeMaker } from '../support/envelopes';
 import { startHttpServer, unusedUrl } from '../support/http-server';
-import { makeProject, type Run } from '../support/project';
+import { makeProject } from '../support/project';
 import { restClient } from '../support/rest';
+import type { Run } from '../support/run';
 import { loadVirgilCrypto } from '../support/virgil-crypto';
 
 const project = makeProject();

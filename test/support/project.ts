@@ -1,14 +1,8 @@
-import { spawn } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { projectRoot } from '../../scripts/project/bundle';
-
-export interface Run {
-  status: number | null;
-  stdout: string;
-  stderr: string;
-}
+import { type Run, run, runOnTerminal } from './run';
 
 export interface TestProject {
   folder: string;
@@ -30,10 +24,12 @@ export interface TestProject {
   remove(): void;
 }
 
+const program = (command: string) => ['--require', 'tsx/cjs', `scripts/${command}.ts`];
+
 /** A copy of this project, for tests that change it. */
 export function makeProject(): TestProject {
   const folder = mkdtempSync(join(tmpdir(), 'e2ee-project-'));
-  const files = ['LICENSE', 'back4app.json', 'package.json', 'tsconfig.json', '.parseignore'];
+  const files = ['LICENSE', 'README.md', 'back4app.json', 'package.json', 'tsconfig.json', '.parseignore'];
   for (const name of ['cloud', 'scripts', ...files]) {
     cpSync(join(projectRoot, name), join(folder, name), { recursive: true });
   }
@@ -43,42 +39,9 @@ export function makeProject(): TestProject {
     folder,
     write: (file, content) => writeFileSync(join(folder, file), content),
     run: (command, args = [], environment = {}) =>
-      new Promise((done) => {
-        const child = spawn(process.execPath, ['--require', 'tsx/cjs', `scripts/${command}.ts`, ...args], {
-          cwd: folder,
-          env: { PATH: process.env.PATH, ...environment },
-          stdio: ['ignore', 'pipe', 'pipe'],
-        });
-        let stdout = '';
-        let stderr = '';
-        child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-          stdout += chunk;
-        });
-        child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
-          stderr += chunk;
-        });
-        child.once('close', (status) => done({ status, stdout, stderr }));
-      }),
+      run([...program(command), ...args], { cwd: folder, environment }),
     runOnTerminal: (command, args, answers, environment = {}) =>
-      new Promise((done) => {
-        const line = [process.execPath, '--require', 'tsx/cjs', `scripts/${command}.ts`, ...args].join(' ');
-        const child = spawn('script', ['--quiet', '--return', '--command', line, '/dev/null'], {
-          cwd: folder,
-          env: { PATH: process.env.PATH, TERM: 'xterm', ...environment },
-          stdio: ['pipe', 'pipe', 'inherit'],
-        });
-        const left = [...answers];
-        let shown = '';
-        child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-          shown += chunk;
-          const [question, answer] = left[0] ?? [];
-          if (question !== undefined && shown.includes(question)) {
-            left.shift();
-            child.stdin.write(`${answer}\r`);
-          }
-        });
-        child.once('close', (status) => done({ status, shown }));
-      }),
+      runOnTerminal([...program(command), ...args], answers, { cwd: folder, environment }),
     remove: () => rmSync(folder, { recursive: true }),
   };
 }

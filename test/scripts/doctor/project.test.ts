@@ -2,7 +2,8 @@ import { createHash, generateKeyPairSync, type KeyObject, randomBytes, randomUUI
 import { appendFileSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Finding } from '../../../scripts/doctor/finding';
-import { makeProject, type Run } from '../../support/project';
+import { makeProject } from '../../support/project';
+import type { Run } from '../../support/run';
 
 const project = makeProject();
 afterAll(() => project.remove());

@@ -1,0 +1,202 @@
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { commands } from '../../scripts/command-line/commands';
+import { PARTS } from '../../scripts/local/parts';
+import { bundle, projectRoot } from '../../scripts/project/bundle';
+import { packPackage, type TestApp } from '../support/package';
+import { restClient } from '../support/rest';
+
+const FIVE_MB = 5 * 1024 * 1024;
+const NAMES = ['init', 'build', 'doctor', 'schema', 'deploy', 'start'] as const;
+
+// The same as that of the repository, but for its class: with what JavaScript could take for something else in it.
+const policy = {
+  virgil: { tokenTtlSeconds: 600 },
+  nexmo: { tokenTtlSeconds: 900, acl: { '/*/$&$`/\u2028</script>/**': {} } },
+  classes: { Note: { encrypted: ['text'], plain: { from: 'Pointer<_User>' }, sender: 'from' } },
+};
+const main = "require('./e2ee');\nParse.Cloud.define('hello', () => 'hello from the app');\n";
+
+let tarball: ReturnType<typeof packPackage>;
+let app: TestApp;
+beforeAll(() => {
+  tarball = packPackage();
+  app = tarball.makeApp({ 'back4app.json': JSON.stringify(policy), 'cloud/main.js': main });
+});
+afterAll(() => tarball?.remove());
+
+describe('the package', () => {
+  test('holds a bundle, one command-line file, types, licences and a README, in at most 5 MB', () => {
+    expect(tarball.packed.files.map(({ path }) => path).sort()).toEqual([
+      'LICENSE',
+      'README.md',
+      'dist/THIRD-PARTY-LICENCES.txt',
+      'dist/back4app-e2ee.js',
+      'dist/e2ee.d.ts',
+      'dist/e2ee.js',
+      'dist/libfoundation.wasm',
+      'package.json',
+    ]);
+    expect(tarball.packed.unpackedSize).toBeLessThan(FIVE_MB);
+  });
+
+  test('needs no other package, and runs nothing when it is installed', () => {
+    const manifest = JSON.parse(readFileSync(join(app.package, 'package.json'), 'utf8'));
+    for (const kind of ['dependencies', 'optionalDependencies', 'peerDependencies', 'bundleDependencies']) {
+      expect(manifest).not.toHaveProperty([kind]);
+    }
+    for (const script of ['preinstall', 'install', 'postinstall', 'prepare']) {
+      expect(manifest.scripts).not.toHaveProperty([script]);
+    }
+    const installed = readdirSync(join(app.folder, 'node_modules')).filter((name) => !name.startsWith('.'));
+    expect(installed).toEqual(['back4app-e2ee']);
+  });
+
+  test('has the licence of each package that is compiled in', () => {
+    const program = readFileSync(join(app.package, 'dist/back4app-e2ee.js'), 'utf8');
+    // esbuild names each file that it bundles in a comment.
+    const bundled = program.matchAll(/^ *\/\/ .*node_modules\/((?:@[^/\n]+\/)?[^/\n]+)\/\S+$/gm);
+    const names = new Set([...bundled].map(([, name]) => name as string));
+    for (const name of ['zod', 'dotenv', 'virgil-crypto', 'virgil-sdk', '@virgilsecurity/core-foundation'])
+      expect(names).toContain(name);
+    const licences = readFileSync(join(app.package, 'dist/THIRD-PARTY-LICENCES.txt'), 'utf8').split(
+      /\n-{80}\n/,
+    );
+    for (const name of names) {
+      const licence = licences.find((text) => text.trimStart().startsWith(`${name} `));
+      expect([name, licence]).toEqual([name, expect.stringMatching(/copyright|license/i)]);
+    }
+  });
+
+  test('has the types of what the bundle gives', () => {
+    const { exports: exported } = JSON.parse(readFileSync(join(app.package, 'package.json'), 'utf8'));
+    const types = readFileSync(join(app.package, exported['.'].types), 'utf8');
+    expect(types).toBe(readFileSync('cloud/e2ee.d.ts', 'utf8'));
+    // An error of tsc, if these types refused a request that the sources take.
+    const asTyped = (request: RequestOf<typeof import('../../cloud/main')>) =>
+      request satisfies RequestOf<typeof import('../../cloud/e2ee')>;
+    expect(asTyped).toBeInstanceOf(Function);
+  });
+});
+type RequestOf<Module extends { guard: (request: never) => unknown }> = Parameters<Module['guard']>[0];
+
+describe('build', () => {
+  test('writes the same bundle as npm run build, byte for byte, policy in front', async () => {
+    expect(await app.run('build')).toMatchObject({ status: 0, stderr: '' });
+    const here = join(app.folder, '.local-build.js');
+    await bundle({ outfile: here, policyFile: join(app.folder, 'back4app.json') });
+    const built = readFileSync(join(app.folder, 'cloud/e2ee.js'), 'utf8');
+    expect(built === readFileSync(here, 'utf8')).toBe(true);
+    expect(built).toContain('*/\n"use strict";\nconst POLICY = {"virgil":{"tokenTtlSeconds":600,');
+    const { stdout } = await app.run('doctor', ['--json']);
+    expect(JSON.parse(stdout).findings).toContainEqual({
+      check: 'bundle alone',
+      status: 'ok',
+      message: 'registers virgil-jwt, nexmo-jwt, nexmo-create-user, Note',
+    });
+  });
+
+  test('refuses a policy that is not valid, by the path of the bad value, and writes nothing', async () => {
+    const bad = tarball.makeApp({ 'back4app.json': '{ "virgil": { "tokenTtlSeconds": 1 }, "classes": {} }' });
+    const { status, stderr } = await bad.run('build');
+    expect(status).toBe(1);
+    expect(stderr).toContain('virgil.tokenTtlSeconds: ');
+    expect(existsSync(join(bad.folder, 'cloud'))).toBe(false);
+  });
+});
+
+describe('npx --no back4app-e2ee', () => {
+  test('alone says which commands there are; another one is an error', async () => {
+    const { status, stdout } = app.npx([]);
+    expect(status).toBe(0);
+    for (const name of NAMES)
+      expect(stdout).toMatch(new RegExp(`^  ${name} .*${commands[name].does.slice(-20)}`, 'm'));
+    const { status: failed, stderr } = await app.run('demo');
+    expect(failed).toBe(1);
+    expect(stderr).toContain('There is no such command.\n');
+  });
+
+  test.each(NAMES)('%s is called as it is typed there, in its help and in its errors', async (name) => {
+    const { status, stdout } = await app.run(name, ['--help']);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(new RegExp(`^npx --no back4app-e2ee ${name} \\[options\\]`));
+    expect(stdout).toContain(commands[name].does);
+    expect(stdout).not.toMatch(/npm (run|start)/);
+    if (name === 'deploy' || name === 'start') return; // one hands on what it does not know, the other is not installed
+    const { stderr } = await app.run(name, ['--verbose']);
+    expect(stderr).toBe(
+      `Unknown option '--verbose'. npx --no back4app-e2ee ${name} --help tells which options there are.\n`,
+    );
+  });
+
+  test('no finding of the doctor and no error names a command that is not there', async () => {
+    const bare = tarball.makeApp({ 'back4app.json': JSON.stringify(policy), 'cloud/main.js': '' });
+    const runs = [
+      await bare.run('doctor', ['--json']),
+      await bare.run('doctor', ['--server', 'https://example.com']),
+      await bare.run('doctor', ['an argument']),
+    ];
+    const [findings, noApp, argument] = runs.map(({ stdout, stderr }) => stdout + stderr);
+    expect(findings).toContain('npx --no back4app-e2ee build --outfile FILE');
+    expect(noApp).toContain('npx --no back4app-e2ee … --server URL --app-id ID');
+    expect(argument).toContain('npx --no back4app-e2ee doctor --option value');
+    for (const said of [findings, noApp, argument]) expect(said).not.toMatch(/npm (run|start)/);
+  });
+});
+
+describe('start', () => {
+  test('without its heavy parts prints the one command that adds them', async () => {
+    const { status, stderr } = await app.run('start');
+    expect(status).toBe(1);
+    const { devDependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
+    const parts = PARTS.map((part) => `${part}@${devDependencies[part]}`);
+    expect(parts).not.toContain(expect.stringContaining('undefined'));
+    expect(stderr.trim().split('\n').at(-1)).toBe(`  npm i -D ${parts.join(' ')}`);
+  });
+
+  test("with them runs the app's own main.js on the local stack, without the page", async () => {
+    const modules = join(app.folder, 'node_modules');
+    // Where pnpm has it: out of sight of the app's own packages.
+    const store = `${app.folder}-store`;
+    renameSync(app.package, store);
+    symlinkSync(store, app.package);
+    for (const part of PARTS) {
+      mkdirSync(dirname(join(modules, part)), { recursive: true });
+      symlinkSync(join(projectRoot, 'node_modules', part), join(modules, part));
+    }
+    const child = spawn(process.execPath, [join(app.package, 'dist/back4app-e2ee.js'), 'start'], {
+      cwd: app.folder,
+      env: { PATH: process.env.PATH, HOME: app.folder, PORT: '0', DATABASE: 'postgres' },
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+    });
+    const ended = new Promise<number | null>((done) => child.once('close', done));
+    let printed = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.setEncoding('utf8').on('data', (text: string) => {
+        printed += text;
+      });
+    }
+    try {
+      const url = await new Promise<string>((done, fail) => {
+        child.once('message', (message) => done((message as { url: string }).url));
+        ended.then(() => fail(new Error(printed)));
+      });
+      const { PARSE_MASTER_KEY } = JSON.parse(
+        readFileSync(join(app.folder, '.local/credentials.json'), 'utf8'),
+      );
+      const client = restClient({ url: `${url}/parse`, appId: 'e2ee-local', masterKey: PARSE_MASTER_KEY });
+      expect((await client.run('hello')).body).toEqual({ result: 'hello from the app' });
+      const { id, sessionToken } = await client.signUp();
+      expect((await client.run('virgil-jwt', {}, { sessionToken })).body.result.identity).toBe(id);
+      const from = { __type: 'Pointer', className: '_User', objectId: id };
+      const save = await client.call('POST', '/classes/Note', { text: 'plain', from }, { sessionToken });
+      expect(save.body.code).toBe(142);
+      expect((await fetch(url)).status).toBe(404);
+      expect(printed).not.toContain('See it work');
+    } finally {
+      child.kill();
+    }
+    expect(await ended).toBe(0);
+  });
+});

@@ -1,0 +1,74 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { makeProject } from './project';
+import { type Run, run, runOnTerminal } from './run';
+
+export interface TestApp {
+  folder: string;
+  /** Where npm has put the package. */
+  package: string;
+  /** Runs one of the package's commands in the app's folder. */
+  run(command: string, args?: string[], environment?: Record<string, string>): Promise<Run>;
+  runOnTerminal(
+    command: string,
+    args: string[],
+    answers: [question: string, answer: string][],
+    environment?: Record<string, string>,
+  ): Promise<{ status: number | null; shown: string }>;
+  /** As a user types it. */
+  npx(args: string[], environment?: Record<string, string>): Run;
+}
+
+/** Packs the package once, and installs it into the projects of apps, by npm. */
+export function packPackage() {
+  const folder = mkdtempSync(join(tmpdir(), 'e2ee-package-'));
+  const project = makeProject();
+  const environment = { PATH: process.env.PATH, npm_config_cache: join(folder, 'cache') };
+  const npm = (args: string[], cwd: string) =>
+    execFileSync('npm', args, { cwd, env: environment, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  const [packed] = JSON.parse(
+    npm(['pack', '--json', '--silent', '--pack-destination', folder], project.folder),
+  );
+  project.remove();
+  const tarball = join(folder, packed.filename);
+  let apps = 0;
+
+  return {
+    /** What npm says of it. */
+    packed: packed as { filename: string; size: number; unpackedSize: number; files: { path: string }[] },
+    /**
+     * An app's project with the package in it.
+     *
+     * @param files of it, by their paths
+     */
+    makeApp(files: Record<string, string>): TestApp {
+      const app = join(folder, `app-${++apps}`);
+      mkdirSync(app);
+      spawnSync('git', ['init', '--quiet', app]);
+      for (const [file, content] of Object.entries(files)) {
+        mkdirSync(dirname(join(app, file)), { recursive: true });
+        writeFileSync(join(app, file), content);
+      }
+      npm(['install', '--offline', '--save-dev', tarball], app);
+      const installed = join(app, 'node_modules/back4app-e2ee');
+      const program = (command: string) => [join(installed, 'dist/back4app-e2ee.js'), command];
+      return {
+        folder: app,
+        package: installed,
+        run: (command, args = [], variables = {}) =>
+          run([...program(command), ...args], { cwd: app, environment: variables }),
+        runOnTerminal: (command, args, answers, variables = {}) =>
+          runOnTerminal([...program(command), ...args], answers, { cwd: app, environment: variables }),
+        npx: (args, variables = {}) =>
+          spawnSync('npx', ['--no', 'back4app-e2ee', ...args], {
+            cwd: app,
+            env: { ...environment, ...variables },
+            encoding: 'utf8',
+          }),
+      };
+    },
+    remove: () => rmSync(folder, { recursive: true }),
+  };
+}
