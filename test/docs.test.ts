@@ -11,7 +11,7 @@ const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclud
 const documents = files.filter((file) => file.endsWith('.md'));
 const sources = files.filter((file) => /^(cloud|scripts|test)\/.*\.tsx?$/.test(file));
 const read = (file: string) => readFileSync(file, 'utf8');
-const { scripts, files: published } = JSON.parse(read('package.json'));
+const { version, scripts, files: published } = JSON.parse(read('package.json'));
 
 // What the build and the commands make.
 const MADE = /^(cloud\/(main|e2ee)\.js|path\/to\/.*|.*\/NAME\..*|\.local\/.*)$/;
@@ -60,6 +60,26 @@ test('no comment names a document that is not there', () => {
 
 test('the README is short', () => {
   expect(read('README.md').split(/\s+/).length).toBeLessThanOrEqual(1500);
+});
+
+test('nothing says a bare npx, which would run whatever has our name', () => {
+  const bare = /\bnpx (?!--no )(-\S+ )*back4app-e2ee/;
+  expect([...documents, ...sources].filter((file) => bare.test(read(file)))).toEqual([]);
+});
+
+test('an app gets us in three steps: install, init, deploy', () => {
+  const [, section = ''] = /^## Add it to your app\n([\s\S]*?)^## /m.exec(read('README.md')) ?? [];
+  expect([...section.matchAll(/^\d\. \*\*(\w+)\./gm)].map(([, step]) => step)).toEqual([
+    'Install',
+    'Init',
+    'Deploy',
+  ]);
+  const [install, init, ...deploy] = [...section.matchAll(/^ {3}((?:npm|npx) .*)$/gm)].map(
+    ([, line]) => line,
+  );
+  expect(install).toBe(`npm i -D ./back4app-e2ee-${version}.tgz`);
+  expect(init).toMatch(/^npx --no back4app-e2ee init --class /); // which test/scripts/init.test.ts runs
+  expect(deploy).toEqual(['npx --no back4app-e2ee doctor', 'npx --no back4app-e2ee deploy']);
 });
 
 test('the documents are not published with the bundle', () => {

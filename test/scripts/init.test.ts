@@ -19,9 +19,12 @@ import { makeVirgilApplication } from '../support/virgil-application';
 import { serveVirgilCloud } from '../support/virgil-cloud';
 import { loadVirgilCrypto } from '../support/virgil-crypto';
 
+// The README's own.
+const [, command = ''] =
+  /^ *npx --no back4app-e2ee init (--class .*)$/m.exec(readFileSync('README.md', 'utf8')) ?? [];
+const chatMessage = command.split(' ').map((argument) => argument.replace(/^'(.*)'$/, '$1'));
+const fields = chatMessage.slice(2);
 const PLAIN = 'from:Pointer<_User>,sentAt:Date';
-const fields = ['--encrypted', 'text', '--plain', PLAIN, '--sender', 'from'];
-const chatMessage = ['--class', 'ChatMessage', ...fields];
 const REQUIRE = "require('./e2ee');";
 
 let tarball: ReturnType<typeof packPackage>;
