@@ -7,7 +7,7 @@ import { runCommand } from './command-line/command';
 import { commands } from './command-line/commands';
 import { confirm } from './command-line/prompt';
 import { UserError } from './command-line/user-error';
-import { compare, downloadRelease, keep, LINK } from './deploy/release';
+import { compare, downloadRelease, keep, LINK, type Release } from './deploy/release';
 import { uploadedFiles } from './deploy/upload-rules';
 import { print } from './doctor/finding';
 import { checkProject } from './doctor/project';
@@ -53,24 +53,14 @@ runCommand('deploy', async ({ yes, 'dry-run': isDryRun, 'replace-release': repla
     return status === 0;
   });
   try {
-    const isEmpty = said.includes('Nothing to download');
-    const { lost, replaced } = live ? compare(live, uploaded) : { lost: [], replaced: [] };
-    if (live) {
-      console.log(`Files in the live release: ${live.files.length}.`);
-      if (lost.length > 0) console.log(`It would lose these:\n${list(lost)}`);
-      if (replaced.length > 0)
-        console.log(`These would be replaced by others of the same name:\n${list(replaced)}`);
-    } else if (isEmpty) console.log('The app has no release yet: nothing is lost.');
-    else console.log(`${said}b4a cannot tell what the live release holds, and would lose.`);
+    const isLoss = live ? tellLosses(live, uploaded) : tellWhyUnseen(said);
     if (isDryRun) {
       console.log('Nothing was deployed: this was a dry run.');
       return;
     }
-    if (lost.length > 0 || !(live || isEmpty)) {
-      const loss = live ? `Deploy, and lose ${lost.length} of them?` : 'Deploy, whatever is lost?';
-      await confirm(loss, replaceRelease, '--replace-release (--yes does not cover this)');
-    } else await confirm('Deploy?', yes || replaceRelease);
-
+    if (isLoss)
+      await confirm('Deploy all the same?', replaceRelease, '--replace-release (--yes is not enough)');
+    else await confirm('Deploy?', yes || replaceRelease);
     const kept = live && keep(live);
     if (kept) console.log(`What was live is kept. The way back: cd ${relative('.', kept)} && b4a deploy`);
     if (b4a(['deploy', ...b4aArguments], 'inherit').status !== 0) {
@@ -80,6 +70,28 @@ runCommand('deploy', async ({ yes, 'dry-run': isDryRun, 'replace-release': repla
     live?.remove();
   }
 });
+
+/** @returns whether files are lost */
+function tellLosses(live: Release, uploaded: string[]): boolean {
+  const { lost, replaced } = compare(live, uploaded);
+  console.log(`Files in the live release: ${live.files.length}.`);
+  if (lost.length > 0) console.log(`It would lose these:\n${list(lost)}`);
+  if (replaced.length > 0) {
+    console.log(`These would be replaced by others of the same name:\n${list(replaced)}`);
+  }
+  return lost.length > 0;
+}
+
+/** @returns whether files may be lost */
+function tellWhyUnseen(said: string): boolean {
+  const isEmpty = said.includes('Nothing to download');
+  console.log(
+    isEmpty
+      ? 'The app has no release yet: nothing is lost.'
+      : `${said}b4a cannot tell what the live release holds, and would lose.`,
+  );
+  return !isEmpty;
+}
 
 /** Runs b4a in the project's root; it may ask its user, and print. */
 function b4a(args: string[], stderr: 'inherit' | 'pipe') {

@@ -5,12 +5,13 @@ import { config as readDotEnv } from 'dotenv';
 import type { ClassPolicy } from '../cloud/policy';
 import { PARSE_FIELDS } from '../cloud/triggers/guard';
 import { runCommand } from './command-line/command';
-import { givenMasterKey, ParseApp } from './command-line/parse-app';
+import { type ClassSchema, givenMasterKey, ParseApp } from './command-line/parse-app';
 import { askYesOrNo, canAsk, confirm } from './command-line/prompt';
 import { asTyped } from './command-line/typed';
 import { UserError } from './command-line/user-error';
 import { isUploaded } from './deploy/upload-rules';
 import { print } from './doctor/finding';
+import { checkMainFile } from './doctor/main-file';
 import { checkProject } from './doctor/project';
 import { bundleName, isGitIgnored } from './doctor/repository';
 import { whyNotEdited, withCredentials, withLines, withRequire, withScripts } from './init/app-files';
@@ -36,12 +37,15 @@ runCommand('init', async (values) => {
   const mayAsk = canAsk && !values.yes;
   const live = values.server || values['app-id'] ? await openLiveApp(values, mayAsk) : undefined;
   const policy = await policyOf(values, mayAsk, live);
-  const main = readProjectFile(MAIN_FILE);
-  const whyNot = whyNotEdited(MAIN_FILE, main, existsSync(join(projectRoot, 'cloud/main.ts')));
-  const changes = [...(await changesFor(policy)), ...(whyNot ? [] : changeOf(MAIN_FILE, withRequire))];
-  for (const change of changes) {
-    console.log(change.file === bundleName ? `${bundleName} (built)` : inLines(change));
-  }
+  const main = join(projectRoot, MAIN_FILE);
+  const { bundle: required } = checkMainFile(main); // by whatever name it was built
+  const isRequired = required !== undefined && required !== main;
+  const whyNot = isRequired
+    ? undefined
+    : whyNotEdited(main, readProjectFile(MAIN_FILE), existsSync(join(projectRoot, 'cloud/main.ts')));
+  const changes = await changesFor(policy);
+  if (!isRequired && !whyNot) changes.push(...changeOf(MAIN_FILE, withRequire));
+  for (const change of changes) console.log(inLines(change));
   if (changes.length === 0) console.log('Nothing to change.');
   if (!values['dry-run']) {
     if (changes.length > 0) await confirm('Write this?', values.yes);
@@ -73,7 +77,10 @@ async function policyOf(given: Given, mayAsk: boolean, live: LiveApp | undefined
   const text = readProjectFile(POLICY_FILE);
   if (text !== undefined) readPolicy(join(projectRoot, POLICY_FILE));
   const policy: WrittenPolicy = text === undefined ? NEW_POLICY : JSON.parse(text);
-  if (given.class === undefined && Object.keys(policy.classes).length > 0) return policy;
+  const isNothingSaid = [given.class, given.encrypted, given.plain, given.sender, given.mode].every(
+    (one) => one === undefined,
+  );
+  if (isNothingSaid && Object.keys(policy.classes).length > 0) return policy;
   const there = given.class === undefined ? undefined : policy.classes[given.class];
   if (there) {
     const others = otherOptions(given, there);
@@ -83,20 +90,26 @@ async function policyOf(given: Given, mayAsk: boolean, live: LiveApp | undefined
     );
   }
   const [name, written] = await givenClass(given, mayAsk, live);
+  if (policy.classes[name]) throw new UserError(`${POLICY_FILE} has ${name} already: edit it there.`);
   const virgil = text === undefined ? { ...policy.virgil, ...(await erasure(mayAsk)) } : policy.virgil;
   const extended = { ...policy, virgil, classes: { ...policy.classes, [name]: written } };
-  const checked = checkedPolicy(extended, POLICY_FILE).classes[name] as ClassPolicy;
-  const fields = live?.schemas.get(name)?.fields ?? {};
-  const wrong = wrongTypes(checked, fields);
+  const checked = checkedPolicy(extended, POLICY_FILE);
+  const fields = live?.schemas.get(name)?.fields;
+  if (fields) compareWithLive(name, checked.classes[name] as ClassPolicy, fields);
+  return extended;
+}
+
+/** @throws UserError where the class's fields are of types that cannot hold what they must */
+function compareWithLive(name: string, policy: ClassPolicy, fields: ClassSchema['fields']): void {
+  const wrong = wrongTypes(policy, fields);
   if (wrong.length > 0) throw new UserError(`${name} cannot be guarded so:\n  ${wrong.join('\n  ')}`);
-  const known = [...PARSE_FIELDS, ...checked.encrypted, ...checked.plain];
+  const known = [...PARSE_FIELDS, ...policy.encrypted, ...policy.plain];
   const left = Object.keys(fields).filter((field) => !known.includes(field));
   if (left.length > 0) {
     console.log(
-      `${name} has fields that are not in the policy, and that nobody will be able to write: ${left.join(', ')}.`,
+      `${name} has fields that the policy does not name. Nobody will be able to write them: ${left.join(', ')}.`,
     );
   }
-  return extended;
 }
 
 /** Off, unless somebody says yes: it cannot be taken back. Asked where the policy knows it. */

@@ -1,5 +1,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { isBundle } from '../doctor/main-file';
 import { projectRoot } from '../project/bundle';
 
 /** What is to be done to a file of the app's project. */
@@ -45,6 +46,7 @@ export function inLines({ file, before = '', after }: FileChange): string {
 }
 
 function linesOf(text: string): string[] {
+  if (isBundle(text)) return ['(the bundle)'];
   const lines = text.split(/\r?\n/);
   return lines.at(-1) === '' ? lines.slice(0, -1) : lines;
 }

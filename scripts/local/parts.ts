@@ -20,7 +20,7 @@ export function partsToInstall(): string | undefined {
   if (missing.length === 0) return undefined;
   const { devDependencies } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'));
   const install = missing.map((part) => `${part}@${devDependencies[part]}`).join(' ');
-  return `The local stack needs Parse Server, its databases and Virgil's libraries, which the package leaves out. Once, in this folder:\n  npm i -D ${install}`;
+  return `The local stack needs Parse Server, its databases and Virgil's libraries, which the package leaves out. Once, in this folder:\n  npm i -D -E ${install}`;
 }
 
 function isInstalled(part: string): boolean {

@@ -126,7 +126,7 @@ describe('npm run deploy', () => {
       ['n', 1, 0],
       ['y', 0, 1],
     ])('--yes on a terminal asks all the same: %s', async (answer, exitCode, deployed) => {
-      const questions: [string, string][] = [['Deploy, and lose 3 of them? [y/N]', answer]];
+      const questions: [string, string][] = [['Deploy all the same? [y/N]', answer]];
       const { status } = await project.runOnTerminal('deploy', ['--yes'], questions, b4a.environment);
       expect(status).toBe(exitCode);
       expect(b4a.deployments()).toHaveLength(deployed);

@@ -157,7 +157,8 @@ describe('what it writes', () => {
     await init(app);
     expect(read(app, 'cloud/main.js')).toBe(`${REQUIRE}\n`);
     const bundle = read(app, 'cloud/e2ee.js');
-    await init(appWith({ 'cloud/main.js': bundle }));
+    const { stdout } = await init(appWith({ 'cloud/main.js': bundle }));
+    expect(stdout).toContain(`cloud/main.js\n  - (the bundle)\n  + ${REQUIRE}\n`);
     expect(read(app, 'cloud/main.js')).toBe(`${REQUIRE}\n`);
   });
 });
@@ -193,6 +194,15 @@ describe('where the require stands in main.js', () => {
     const app = appWith({ 'cloud/main.js': before });
     expect((await init(app)).status).toBe(0);
     expect(read(app, 'cloud/main.js')).toBe(before);
+  });
+
+  test('nor beside a bundle of another name', async () => {
+    const app = appWith({});
+    await init(app);
+    await app.run('build', ['--outfile', 'cloud/guards.js']);
+    writeFileSync(join(app.folder, 'cloud/main.js'), "require('./guards');\n");
+    expect((await init(app)).status).toBe(0);
+    expect(read(app, 'cloud/main.js')).toBe("require('./guards');\n");
   });
 
   test('one in a comment is none', async () => {
@@ -298,6 +308,7 @@ describe('traps', () => {
 
   test.each([
     [[], 'class'],
+    [fields, 'class'],
     [['--class', 'ChatMessage'], 'encrypted'],
     [['--class', 'ChatMessage', '--encrypted', 'text'], 'plain'],
   ])('--yes with %j guesses nothing, names --%s, and writes nothing', async (args, option) => {
@@ -473,7 +484,7 @@ describe('the road of an app that exists', () => {
     expect(refused.stderr).toContain('image is of type File, and must be String');
     const left = ['--class', 'Photo', '--encrypted', 'text', '--plain', ''];
     const named = await app.run('init', [...live(), ...left, '--yes', '--dry-run'], key);
-    expect(named.stdout).toContain('not in the policy, and that nobody will be able to write: image');
+    expect(named.stdout).toContain('that the policy does not name. Nobody will be able to write them: image');
     const before = filesOf(app);
     expect(before).not.toHaveProperty(['back4app.json']);
 

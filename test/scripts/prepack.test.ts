@@ -1,5 +1,13 @@
-import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, symlinkSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { commands } from '../../scripts/command-line/commands';
 import { PARTS } from '../../scripts/local/parts';
@@ -73,7 +81,34 @@ describe('the package', () => {
     const { exports: exported } = JSON.parse(readFileSync(join(app.package, 'package.json'), 'utf8'));
     const types = readFileSync(join(app.package, exported['.'].types), 'utf8');
     expect(types).toBe(readFileSync('cloud/e2ee.d.ts', 'utf8'));
-    // An error of tsc, if these types refused a request that the sources take.
+    const code = [
+      'declare const require: (path: string) => any;',
+      "const { guard }: typeof import('back4app-e2ee') = require('./e2ee');",
+      "const asked: Promise<void> = guard({ object: { className: 'Note' }, master: true });",
+      '// @ts-expect-error',
+      'guard(asked);',
+    ];
+    writeFileSync(join(app.folder, 'main.ts'), code.join('\n'));
+    const compiler = require.resolve('typescript/bin/tsc');
+    for (const resolution of [
+      ['commonjs', 'node10'],
+      ['preserve', 'bundler'],
+    ]) {
+      const options = [
+        '--noEmit',
+        '--strict',
+        '--module',
+        resolution[0],
+        '--moduleResolution',
+        resolution[1],
+      ] as string[];
+      const { status, stdout: said } = spawnSync(process.execPath, [compiler, ...options, 'main.ts'], {
+        cwd: app.folder,
+        encoding: 'utf8',
+      });
+      expect([status, said]).toEqual([0, '']);
+    }
+    // An error of tsc here, if these types refused a request that the sources take.
     const asTyped = (request: RequestOf<typeof import('../../cloud/main')>) =>
       request satisfies RequestOf<typeof import('../../cloud/e2ee')>;
     expect(asTyped).toBeInstanceOf(Function);
@@ -152,7 +187,7 @@ describe('start', () => {
     const { devDependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
     const parts = PARTS.map((part) => `${part}@${devDependencies[part]}`);
     expect(parts).not.toContain(expect.stringContaining('undefined'));
-    expect(stderr.trim().split('\n').at(-1)).toBe(`  npm i -D ${parts.join(' ')}`);
+    expect(stderr.trim().split('\n').at(-1)).toBe(`  npm i -D -E ${parts.join(' ')}`);
   });
 
   test("with them runs the app's own main.js on the local stack, without the page", async () => {

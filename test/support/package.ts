@@ -3,22 +3,13 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { makeProject } from './project';
-import { type Run, run, runOnTerminal } from './run';
+import { type Commands, commandsIn, type Run } from './run';
 
-export interface TestApp {
-  folder: string;
+export interface TestApp extends Commands {
   /** Where npm has put the package. */
   package: string;
-  /** Runs one of the package's commands in the app's folder. */
-  run(command: string, args?: string[], environment?: Record<string, string>): Promise<Run>;
-  runOnTerminal(
-    command: string,
-    args: string[],
-    answers: [question: string, answer: string][],
-    environment?: Record<string, string>,
-  ): Promise<{ status: number | null; shown: string }>;
-  /** As a user types it. */
-  npx(args: string[], environment?: Record<string, string>): Run;
+  /** Runs a command as a user types it. */
+  npx(args: string[]): Run;
 }
 
 /** Packs the package once, and installs it into the projects of apps, by npm. */
@@ -53,18 +44,13 @@ export function packPackage() {
       }
       npm(['install', '--offline', '--save-dev', tarball], app);
       const installed = join(app, 'node_modules/back4app-e2ee');
-      const program = (command: string) => [join(installed, 'dist/back4app-e2ee.js'), command];
       return {
-        folder: app,
+        ...commandsIn(app, (command) => [join(installed, 'dist/back4app-e2ee.js'), command]),
         package: installed,
-        run: (command, args = [], variables = {}) =>
-          run([...program(command), ...args], { cwd: app, environment: variables }),
-        runOnTerminal: (command, args, answers, variables = {}) =>
-          runOnTerminal([...program(command), ...args], answers, { cwd: app, environment: variables }),
-        npx: (args, variables = {}) =>
+        npx: (args) =>
           spawnSync('npx', ['--no', 'back4app-e2ee', ...args], {
             cwd: app,
-            env: { ...environment, ...variables },
+            env: environment,
             encoding: 'utf8',
           }),
       };

@@ -6,14 +6,42 @@ export interface Run {
   stderr: string;
 }
 
+/** The commands of a project. */
+export interface Commands {
+  folder: string;
+  /** Runs one as npm does, in this environment alone. */
+  run(command: string, args?: string[], environment?: Record<string, string>): Promise<Run>;
+  /**
+   * Runs one on a terminal, and types each answer when its question is asked.
+   *
+   * @returns all that the terminal shows, what is typed included
+   */
+  runOnTerminal(
+    command: string,
+    args: string[],
+    answers: [question: string, answer: string][],
+    environment?: Record<string, string>,
+  ): Promise<{ status: number | null; shown: string }>;
+}
+
+/** @param program the arguments that make Node run a command */
+export function commandsIn(folder: string, program: (command: string) => string[]): Commands {
+  return {
+    folder,
+    run: (command, args = [], environment = {}) =>
+      run([...program(command), ...args], { cwd: folder, environment }),
+    runOnTerminal: (command, args, answers, environment = {}) =>
+      runOnTerminal([...program(command), ...args], answers, { cwd: folder, environment }),
+  };
+}
+
 interface Where {
   cwd: string;
   /** The whole of it, but for the PATH. */
-  environment?: Record<string, string>;
+  environment: Record<string, string>;
 }
 
-/** Runs a program of Node's where there is no terminal. */
-export function run(args: string[], { cwd, environment }: Where): Promise<Run> {
+function run(args: string[], { cwd, environment }: Where): Promise<Run> {
   return new Promise((done) => {
     const child = spawn(process.execPath, args, {
       cwd,
@@ -32,12 +60,7 @@ export function run(args: string[], { cwd, environment }: Where): Promise<Run> {
   });
 }
 
-/**
- * Runs a program of Node's on a terminal, and types each answer when its question is asked.
- *
- * @returns all that the terminal shows, what is typed included
- */
-export function runOnTerminal(
+function runOnTerminal(
   args: string[],
   answers: [question: string, answer: string][],
   { cwd, environment }: Where,
