@@ -2,9 +2,8 @@ import { VIRGIL_VARIABLES } from '../../cloud/credentials';
 import { isBundle, requiredPaths, whyEsModule, withoutComments } from '../doctor/main-file';
 
 const REQUIRE = "require('./e2ee');";
-// What may stand above the first statement (a byte order mark, a "#!" line, white space, comments), then the directive.
-const USE_STRICT =
-  /^\uFEFF?(?:#!.*)?(?:\s|\/\/.*|\/\*[\s\S]*?\*\/)*(['"])use strict\1[ \t]*;?(?:[ \t]*\/\/.*)?/;
+// In code without comments: a byte order mark, a "#!" line, white space, then the directive, to the end of its line if it is alone there.
+const USE_STRICT = /^\uFEFF?(?:#!.*)?\s*(['"])use strict\1[ \t]*;?(?:[ \t]*(?=\r?\n))?/;
 const FIRST_LINE = /^\uFEFF?(?:#!.*\r?\n)?/;
 
 /**
@@ -17,8 +16,8 @@ export function withRequire(source: string | undefined): string {
   if (source === undefined || source === '' || isBundle(source)) return `${REQUIRE}\n`;
   if (requiresBundle(source)) return source;
   const newline = source.includes('\r\n') ? '\r\n' : '\n';
-  const [strict] = USE_STRICT.exec(source) ?? [];
-  if (strict !== undefined) return `${strict}${newline}${REQUIRE}${source.slice(strict.length)}`;
+  const [{ length: strict } = ''] = USE_STRICT.exec(withoutComments(source)) ?? [];
+  if (strict > 0) return `${source.slice(0, strict)}${newline}${REQUIRE}${source.slice(strict)}`;
   const [top = ''] = FIRST_LINE.exec(source) ?? [];
   return `${top}${REQUIRE}${newline}${source.slice(top.length)}`;
 }
@@ -82,12 +81,12 @@ function appended(source = '', lines: string[]): string | undefined {
 export function withScripts(source: string | undefined): string | undefined {
   if (source === undefined) return undefined;
   const manifest = JSON.parse(source);
-  const ours = ['build', 'doctor', 'schema', 'deploy', 'start'].map((name) => [
-    `e2ee:${name}`,
-    `back4app-e2ee ${name}`,
-  ]);
-  if (ours.every(([name = '']) => manifest.scripts?.[name] !== undefined)) return undefined;
-  manifest.scripts = { ...Object.fromEntries(ours), ...manifest.scripts };
+  const missing = ['build', 'doctor', 'schema', 'deploy', 'start'].filter(
+    (name) => manifest.scripts?.[`e2ee:${name}`] === undefined,
+  );
+  if (missing.length === 0) return undefined;
+  const scripts = missing.map((name) => [`e2ee:${name}`, `back4app-e2ee ${name}`]);
+  manifest.scripts = { ...manifest.scripts, ...Object.fromEntries(scripts) };
   const [, indentation = '  '] = /^\{\s*?\n([ \t]+)/.exec(source) ?? [];
   return `${JSON.stringify(manifest, null, indentation)}${source.endsWith('\n') ? '\n' : ''}`;
 }

@@ -179,6 +179,11 @@ describe('where the require stands in main.js', () => {
       '\uFEFFf();\r\n',
       `\uFEFF${REQUIRE}\r\nf();\r\n`,
     ],
+    [
+      'below the longest of comments',
+      `${'//'.repeat(100)}\n${'/* */'.repeat(100)}'use strict'\n`,
+      `${'//'.repeat(100)}\n${'/* */'.repeat(100)}'use strict'\n${REQUIRE}\n`,
+    ],
     ['in an empty file', '', `${REQUIRE}\n`],
   ])('%s', async (_where, before, after) => {
     const app = appWith({ 'cloud/main.js': before });
