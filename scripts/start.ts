@@ -11,6 +11,7 @@ import { UserError } from './command-line/user-error';
 import { openDatabase } from './local/database';
 import { addDevelopmentCredentials } from './local/development-credentials';
 import { refuseForeign } from './local/host-check';
+import { PLAYGROUND_CLASSES } from './local/playground/message-class';
 import { takeStateFolder } from './local/state-folder';
 import { webSocketsOf } from './local/upgrades';
 import { openVirgilCloud, type VirgilCloud } from './local/virgil-cloud';
@@ -39,6 +40,7 @@ runCommand('start', async ({ fresh }) => {
 /** @param undo takes what stops each part, in the order in which they were started */
 async function start(environment: NodeJS.ProcessEnv, folder: string, undo: (() => unknown)[]): Promise<void> {
   const policy = readPolicy(join(projectRoot, 'back4app.json'));
+  if (!isPackaged) Object.assign(policy.classes, PLAYGROUND_CLASSES);
   // An app has a main.js of its own, which requires the bundle.
   const cloud = isPackaged ? join(projectRoot, 'cloud/main.js') : join(folder, 'main.js');
   if (isPackaged && !existsSync(cloud))
@@ -65,7 +67,7 @@ async function start(environment: NodeJS.ProcessEnv, folder: string, undo: (() =
   const database = await openDatabase(folder, environment, console.log);
   undo.push(database.close);
   const virgilCloud = await mountVirgilCloud(app, folder, environment, undo);
-  await bundle({ outfile: isPackaged ? bundleFile : cloud });
+  await bundle({ outfile: isPackaged ? bundleFile : cloud, policy });
   const logsFolder = join(folder, 'logs');
   // Read when the module is loaded; without it Parse Server makes a folder `logs` here before it sees its options.
   environment.PARSE_SERVER_LOGS_FOLDER = logsFolder;

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { databaseFor } from '../engines/databases';
 import { bundle, projectRoot } from '../project/bundle';
+import { readPolicy } from '../project/policy';
 import type { Row, StoredRows } from './stored-rows';
 
 /** Where Parse Server logs an error: the terminal, a file for all, and a file for errors. */
@@ -68,7 +69,10 @@ export async function startBareParseServer(options: BareParseServerOptions = {})
   const folder = mkdtempSync(join(tmpdir(), 'e2ee-test-'));
   const policyFile = join(folder, 'back4app.json');
   if (options.policy) writeFileSync(policyFile, JSON.stringify(options.policy));
-  await bundle({ outfile: join(folder, 'e2ee.js'), ...(options.policy && { policyFile }) });
+  await bundle({
+    outfile: join(folder, 'e2ee.js'),
+    ...(options.policy && { policy: readPolicy(policyFile) }),
+  });
   writeFileSync(join(folder, 'main.js'), options.cloudCode ?? "require('./e2ee');");
 
   const appId = 'test-app';

@@ -25,11 +25,11 @@ const USE_STRICT = '"use strict";\n';
 /**
  * Writes one CommonJS file that needs nothing but Node's own modules: `cloud/main.ts`, compiled, with a policy in front.
  *
- * @param options.policyFile default: the project's `back4app.json`
+ * @param options.policy default: that of the project's `back4app.json`
  * @throws UserError for a bad policy or a file that cannot be written
  */
-export async function bundle(options: { outfile: string; policyFile?: string }): Promise<void> {
-  const code = await bundleWith(readPolicy(options.policyFile ?? join(projectRoot, 'back4app.json')));
+export async function bundle(options: { outfile: string; policy?: Policy }): Promise<void> {
+  const code = await bundleWith(options.policy ?? readPolicy(join(projectRoot, 'back4app.json')));
   try {
     mkdirSync(dirname(resolve(options.outfile)), { recursive: true });
     writeFileSync(options.outfile, code);

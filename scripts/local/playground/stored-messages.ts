@@ -11,7 +11,7 @@ export interface MessageStore {
   ownersOfKeys: () => Map<string, string>;
 }
 
-/** A row of Message as it is stored, and what its envelope tells anyone who reads it. */
+/** A row of PlaygroundMessage as it is stored, and what its envelope tells anyone who reads it. */
 export interface StoredMessage {
   row: {
     objectId: string;
@@ -24,6 +24,10 @@ export interface StoredMessage {
   envelope: {
     /** Of the envelope, in bytes. */
     size: number;
+    /** Where the ciphertext begins, in bytes. */
+    ciphertextOffset: number;
+    /** The byte that tampering changes. */
+    tamperOffset: number;
     /** The identities that can open it, `null` for a key of nobody known. A group message does not tell. */
     recipients?: (string | null)[];
     /** Whether the sender's signature is inside the ciphertext. A group message bears it outside. */
@@ -31,13 +35,10 @@ export interface StoredMessage {
   };
 }
 
-// The playground shows and tampers with its own conversations only, not those of the app that is being developed.
-const OWN_THREAD = /^playground-[\w-]+$/;
 const RECOGNISE = { allowLegacyEncrypt: false };
 
 /** Reads, oldest first, what the database holds of one conversation of the playground. */
 export async function readStoredMessages(store: MessageStore, threadId: string): Promise<StoredMessage[]> {
-  if (!OWN_THREAD.test(threadId)) throw new UserError('This is no conversation of the playground.');
   const query = new URLSearchParams({
     where: JSON.stringify({ threadId }),
     order: '-createdAt',
@@ -51,26 +52,30 @@ export async function readStoredMessages(store: MessageStore, threadId: string):
 function describe(body: string, owners: Map<string, string>): StoredMessage['envelope'] {
   const envelope = recogniseEnvelope(body, RECOGNISE);
   const size = Buffer.byteLength(body, 'base64');
-  if (envelope.kind !== 'message') return { size, signedInside: false };
+  const { ciphertextOffset } = envelope;
+  const described = { size, ciphertextOffset, tamperOffset: middle(ciphertextOffset, size) };
+  if (envelope.kind !== 'message') return { ...described, signedInside: false };
   const recipients = envelope.recipients.map((id) => owners.get(Buffer.from(id).toString('hex')) ?? null);
-  return { size, recipients, signedInside: envelope.signedInside };
+  return { ...described, recipients, signedInside: envelope.signedInside };
 }
 
 /** Flips one bit in the middle of a message's ciphertext, as somebody with the database might. Again: flips it back. */
 export async function tamperWithMessage(store: MessageStore, objectId: string): Promise<void> {
   const path = `/${encodeURIComponent(objectId)}`;
-  const { threadId, body } = (await callParse(store, 'GET', path)) as { threadId: string; body: string };
-  if (!OWN_THREAD.test(threadId)) throw new UserError('This is no message of the playground.');
+  const { body } = (await callParse(store, 'GET', path)) as { body: string };
   const bytes = Buffer.from(body, 'base64');
-  const { ciphertextOffset } = recogniseEnvelope(body, RECOGNISE);
-  const middle = Math.floor((ciphertextOffset + bytes.length) / 2);
-  bytes.writeUInt8(bytes.readUInt8(middle) ^ 1, middle);
+  const offset = middle(recogniseEnvelope(body, RECOGNISE).ciphertextOffset, bytes.length);
+  bytes.writeUInt8(bytes.readUInt8(offset) ^ 1, offset);
   // What comes out is an envelope still, which is all that the guard can see.
   await callParse(store, 'PUT', path, { body: bytes.toString('base64') });
 }
 
+function middle(from: number, to: number): number {
+  return Math.floor((from + to) / 2);
+}
+
 async function callParse(store: MessageStore, method: string, path: string, body?: object): Promise<unknown> {
-  const answer = await fetch(`${store.serverURL}/classes/Message${path}`, {
+  const answer = await fetch(`${store.serverURL}/classes/PlaygroundMessage${path}`, {
     method,
     headers: {
       'Content-Type': 'application/json',

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { VirgilCardCrypto, type VirgilCrypto, type VirgilPublicKey } from 'virgil-crypto';
 import { CachingJwtProvider, CardManager, VirgilCardVerifier } from 'virgil-sdk';
+import type { StoredMessage } from '../../../../scripts/local/playground/stored-messages';
 import { type LocalServer, startLocalServer } from '../../../support/local-server';
 import { restClient } from '../../../support/rest';
 import { loadVirgilCrypto } from '../../../support/virgil-crypto';
@@ -43,16 +44,24 @@ async function publishKey(): Promise<void> {
   await cards.publishCard({ identity: user.id, ...keys });
 }
 
+const rowOf = (body: string, threadId: string) => ({
+  body,
+  senderId: user.id,
+  threadId,
+  timestamp: '2026-01-01T00:00:00.000Z',
+});
+const seal = (...recipients: VirgilPublicKey[]) =>
+  crypto.signAndEncrypt('hello', keys.privateKey, recipients, true).toString('base64');
+
 /** Saves a message and returns its ID and payload. */
-async function save(threadId: string, ...recipients: VirgilPublicKey[]) {
-  const payload = crypto.signAndEncrypt('hello', keys.privateKey, recipients, true).toString('base64');
-  const row = { body: payload, senderId: user.id, threadId, timestamp: '2026-01-01T00:00:00.000Z' };
-  const { body } = await client.call('POST', '/classes/Message', row, user);
+async function save(threadId: string, recipients: VirgilPublicKey[], className = 'PlaygroundMessage') {
+  const payload = seal(...recipients);
+  const { body } = await client.call('POST', `/classes/${className}`, rowOf(payload, threadId), user);
   return { id: body.objectId as string, payload };
 }
 
-async function payloadOf(id: string): Promise<string> {
-  return (await client.call('GET', `/classes/Message/${id}`, undefined, { master: true })).body.body;
+async function payloadOf(id: string, className = 'PlaygroundMessage'): Promise<string> {
+  return (await client.call('GET', `/classes/${className}/${id}`, undefined, { master: true })).body.body;
 }
 
 const SAME_ORIGIN = { 'Sec-Fetch-Site': 'same-origin' };
@@ -62,13 +71,15 @@ const tamper = (id: string, headers: Record<string, string> = SAME_ORIGIN) =>
   fetch(`${server.url}/playground/messages/${id}/tamper`, { method: 'POST', headers });
 
 test('names the recipients whose keys are published, and nobody for another key', async () => {
-  const { id, payload } = await save('playground-1', keys.publicKey, crypto.generateKeys().publicKey);
-  const messages = await (await read('playground-1')).json();
+  const { id, payload } = await save('thread-1', [keys.publicKey, crypto.generateKeys().publicKey]);
+  const messages = await (await read('thread-1')).json();
   expect(messages).toEqual([
     {
       row: expect.objectContaining({ objectId: id, body: payload, senderId: user.id }),
       envelope: {
         size: Buffer.from(payload, 'base64').length,
+        ciphertextOffset: expect.any(Number),
+        tamperOffset: expect.any(Number),
         recipients: expect.arrayContaining([user.id, null]), // a SET has no order
         signedInside: true,
       },
@@ -77,11 +88,16 @@ test('names the recipients whose keys are published, and nobody for another key'
 });
 
 test('tampering changes one byte of the ciphertext, and twice none', async () => {
-  const { id, payload } = await save('playground-2', keys.publicKey);
+  const { id, payload } = await save('thread-2', [keys.publicKey]);
+  const [{ envelope }] = (await (await read('thread-2')).json()) as [StoredMessage];
   expect((await tamper(id)).status).toBe(204);
-  const [before, after] = [payload, await payloadOf(id)].map((base64) => Buffer.from(base64, 'base64'));
-  expect(after?.filter((byte, index) => byte !== before?.[index])).toHaveLength(1);
-  expect(() => crypto.decryptAndVerify(after as Buffer, keys.privateKey, keys.publicKey)).toThrow();
+  const [before, after] = [payload, await payloadOf(id)].map((base64) => [...Buffer.from(base64, 'base64')]);
+  const changed = after?.flatMap((byte, index) => (byte === before?.[index] ? [] : index));
+  expect(changed).toEqual([envelope.tamperOffset]);
+  expect(envelope.tamperOffset).toBeGreaterThan(envelope.ciphertextOffset);
+  expect(() =>
+    crypto.decryptAndVerify(Buffer.from(after as number[]), keys.privateKey, keys.publicKey),
+  ).toThrow();
   await tamper(id);
   expect(await payloadOf(id)).toBe(payload);
 });
@@ -92,17 +108,26 @@ test.each<Record<string, string>>([
   { 'Sec-Fetch-Site': 'same-site' },
   { 'Sec-Fetch-Site': 'none' },
 ])('answers its own page alone: %j', async (headers) => {
-  const { id, payload } = await save('playground-3', keys.publicKey);
-  expect((await read('playground-3', headers)).status).toBe(403);
+  const { id, payload } = await save('thread-3', [keys.publicKey]);
+  expect((await read('thread-3', headers)).status).toBe(403);
   expect((await tamper(id, headers)).status).toBe(403);
   expect(await payloadOf(id)).toBe(payload);
 });
 
 test('neither shows nor changes the messages of the app that is being developed', async () => {
-  const { id, payload } = await save('thread', keys.publicKey);
-  expect((await read('thread')).status).toBe(400);
+  const { id, payload } = await save('thread-4', [keys.publicKey], 'Message');
+  expect(await (await read('thread-4')).json()).toEqual([]);
   expect((await tamper(id)).status).toBe(400);
-  expect(await payloadOf(id)).toBe(payload);
+  expect(await payloadOf(id, 'Message')).toBe(payload);
+});
+
+test("the page's own class is guarded, and may name a group where Message may not", async () => {
+  const create = async (className: string, row: object) =>
+    (await client.call('POST', `/classes/${className}`, row, user)).body.code;
+  expect(await create('PlaygroundMessage', rowOf('text', 'thread-5'))).toBe(142);
+  const ofGroup = { ...rowOf(seal(keys.publicKey), 'thread-5'), groupId: 'group-of-three' };
+  expect(await create('PlaygroundMessage', ofGroup)).toBeUndefined();
+  expect(await create('Message', ofGroup)).toBe(142);
 });
 
 test('tampering with a message that is not there says so', async () => {
@@ -115,8 +140,8 @@ test('the page may run its own scripts alone, and holds no key of the server', a
   const page = await fetch(server.url);
   const policy = page.headers.get('Content-Security-Policy') ?? '';
   expect(policy).toMatch(/^default-src 'none'; script-src 'self' 'wasm-unsafe-eval';/);
-  expect(policy).not.toContain('unsafe-inline');
   expect(page.headers.get('Content-Type')).toMatch(/^text\/html/);
+  expect(policy).not.toContain('unsafe-inline');
   const script = await fetch(`${server.url}/page.js`);
   expect(script.headers.get('Content-Type')).toMatch(/^text\/javascript/);
   const code = await script.text();

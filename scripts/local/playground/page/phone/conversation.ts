@@ -2,6 +2,9 @@ import Parse from 'parse';
 import { type Cipher, type Unread, whyUnread } from './cipher';
 import type { Phone } from './phone';
 
+/** In your app: the class of its messages. */
+const CLASS = 'PlaygroundMessage';
+
 export interface Message {
   id: string;
   senderId: string;
@@ -11,6 +14,8 @@ export interface Message {
 
 export interface ConversationOptions {
   threadId: string;
+  /** Of a group's conversation: the ID under which E3Kit knows the group. */
+  groupId?: string;
   /** The users who may fetch the messages: their ACL. Who can open them is the cipher's matter. */
   participants: string[];
   cipher: Cipher;
@@ -24,6 +29,8 @@ export interface ConversationOptions {
 export class Conversation {
   #rows = new Map<string, Parse.Object>();
   #messages = new Map<string, Message>();
+  #subscription?: Awaited<ReturnType<Parse.Query['subscribe']>>;
+  #sent: Promise<void> = Promise.resolve();
   isConnected = false;
 
   constructor(
@@ -39,11 +46,10 @@ export class Conversation {
   /** @throws Parse.Error: 209 when the session is no longer valid */
   async open(): Promise<void> {
     const { sessionToken } = this.phone.session;
-    const query = new Parse.Query('Message')
-      .equalTo('threadId', this.options.threadId)
-      .descending('createdAt');
+    const query = new Parse.Query(CLASS).equalTo('threadId', this.options.threadId).descending('createdAt');
     // LiveQuery checks each message's ACL against this session; without a session nothing would arrive.
     const subscription = await query.subscribe(sessionToken);
+    this.#subscription = subscription;
     const take = async (row: Parse.Object) => {
       // Who was added to a group and can read this one can read what came before it, too.
       if (await this.#read([row])) await this.readAgain();
@@ -61,14 +67,19 @@ export class Conversation {
     await fetchLatest();
   }
 
+  /** Takes no further messages. */
+  close(): void {
+    this.#subscription?.unsubscribe();
+  }
+
   /** @throws Parse.Error, GroupError */
   async send(text: string): Promise<void> {
-    await this.#save(await this.options.cipher.encrypt(text));
+    await this.#inTurn(async () => this.#save(await this.options.cipher.encrypt(text)));
   }
 
   /** What no app should do, for the server to refuse. @throws Parse.Error 142 */
   async sendWithoutEncrypting(text: string): Promise<void> {
-    await this.#save(text);
+    await this.#inTurn(() => this.#save(text));
   }
 
   /** Tries again what could not be read, as after restoring the key. */
@@ -77,14 +88,27 @@ export class Conversation {
     await this.#read(unread.map(({ id }) => this.#rows.get(id) as Parse.Object));
   }
 
+  /** Messages go out in the order in which they were written. */
+  #inTurn(send: () => Promise<void>): Promise<void> {
+    const sent = this.#sent.then(send);
+    this.#sent = sent.catch(() => {});
+    return sent;
+  }
+
   async #save(body: string): Promise<void> {
     const { userId, sessionToken } = this.phone.session;
-    const { threadId, participants } = this.options;
+    const { threadId, groupId, participants } = this.options;
     const acl = new Parse.ACL();
     acl.setWriteAccess(userId, true);
     for (const participant of participants) acl.setReadAccess(participant, true);
     const timestamp = new Date().toISOString();
-    const row = new Parse.Object('Message', { body, senderId: userId, threadId, timestamp });
+    const row = new Parse.Object(CLASS, {
+      body,
+      senderId: userId,
+      threadId,
+      timestamp,
+      ...(groupId && { groupId }),
+    });
     row.setACL(acl);
     await row.save(null, { sessionToken });
   }
