@@ -14,6 +14,8 @@ let browser: BrowserContext;
 let page: Page;
 // The Parse SDK waits at most 30 s before it tries again.
 const RECONNECTS_WITHIN_MS = 35_000;
+const WIDE = { width: 1280, height: 800 };
+const NARROW = { width: 390, height: 844 };
 
 /** What the browser complains of, and what it asks of other hosts. */
 const complaints: string[] = [];
@@ -35,7 +37,8 @@ afterEach(() => {
 async function openPage(): Promise<void> {
   browser = await chromium.launchPersistentContext(join(folder, 'profile'), {
     ...chromiumOptions(),
-    viewport: { width: 1280, height: 800 },
+    viewport: WIDE,
+    reducedMotion: 'reduce', // what is measured stands still
   });
   browser.setDefaultTimeout(RECONNECTS_WITHIN_MS);
   page = browser.pages()[0] ?? (await browser.newPage());
@@ -49,16 +52,23 @@ async function openPage(): Promise<void> {
   await page.goto(server.url);
 }
 
-const phone = (title: string) => page.getByRole('region', { name: title, exact: true });
-const alice = () => phone('Alice’s phone');
-const bob = () => phone('Bob’s phone');
-const carol = () => phone('Carol’s phone');
-const newPhone = () => phone('Alice’s new phone');
-const rows = () => phone('What the server stores').getByRole('article');
+/** A panel of the page, of which a narrow window shows one at a time. */
+const panel = (title: string) =>
+  page
+    .getByRole('region', { name: title, exact: true })
+    .or(page.getByRole('tabpanel', { name: title, exact: true }));
+const alice = () => panel('Alice’s phone');
+const newPhone = () => panel('Alice’s new phone');
+const bob = () => panel('Bob’s phone');
+const carol = () => panel('Carol’s phone');
+const stored = () => panel('What the server stores');
+const rows = () => stored().getByRole('article');
+const steps = () => page.getByRole('navigation', { name: 'Three things to try' });
+const step = (title: string) => steps().getByRole('button', { name: title });
 
 async function send(from: Locator, text: string): Promise<void> {
   await from.getByRole('textbox', { name: 'Message from' }).fill(text);
-  await from.getByRole('button', { name: 'Send' }).click();
+  await from.getByRole('button', { name: 'Send', exact: true }).click();
 }
 
 async function shows(where: Locator, text: string): Promise<void> {
@@ -69,55 +79,193 @@ async function textsOf(where: Locator): Promise<string> {
   return (await where.getByRole('log').textContent()) ?? '';
 }
 
-test('both phones exchange messages', async () => {
-  await send(alice(), 'Dinner at eight?');
-  await shows(bob(), 'Dinner at eight?');
-  await send(bob(), 'Gladly!');
-  await shows(alice(), 'Gladly!');
-});
+async function sizeOf(what: 'Width' | 'Height'): Promise<number> {
+  return (await page.evaluate(`document.documentElement.scroll${what}`)) as number;
+}
 
-test('the server stores noise, and says who can open it', async () => {
+async function boxOf(element: Locator) {
+  const box = await element.boundingBox();
+  if (!box) throw new Error(`${element} is not shown.`);
+  return { top: box.y, bottom: box.y + box.height };
+}
+
+/** Whole, within the list that it scrolls in and the window. */
+async function expectInView(text: Locator): Promise<void> {
+  await text.waitFor();
+  const [inner, list] = [await boxOf(text), await boxOf(text.locator('xpath=ancestor::*[@role="log"]'))];
+  expect(inner.top).toBeGreaterThanOrEqual(Math.max(list.top, 0));
+  expect(inner.bottom).toBeLessThanOrEqual(Math.min(list.bottom, page.viewportSize()?.height ?? 0));
+}
+
+/** Has the focus, as people know it. */
+async function focused(): Promise<string> {
+  return (await page.evaluate(
+    'document.activeElement === document.body ? "" : document.activeElement.ariaLabel ?? document.activeElement.labels?.[0]?.textContent ?? document.activeElement.textContent',
+  )) as string;
+}
+
+/** Of a page at rest: nothing that axe finds, nothing wider than the window, and where there is room nothing higher. */
+async function expectSound(): Promise<void> {
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme });
+    for (const viewport of [NARROW, WIDE]) {
+      await page.setViewportSize(viewport);
+      await page.getByRole('tablist').waitFor({ state: viewport === NARROW ? 'visible' : 'detached' });
+      const { violations } = (await page.evaluate(`${axe.source}; axe.run()`)) as AxeResults;
+      expect(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])).toEqual([]);
+      expect(await sizeOf('Width')).toBe(viewport.width);
+      expect(await sizeOf('Height')).toBeLessThanOrEqual(viewport === WIDE ? WIDE.height : 1100);
+    }
+  }
+}
+
+/** Whether the composers stand side by side. */
+async function expectAligned(...phones: Locator[]): Promise<void> {
+  const fields = phones.map((phone) => phone.getByRole('textbox', { name: 'Message from' }));
+  const boxes = await Promise.all(fields.map(boxOf));
+  expect(new Set(boxes.map(({ top }) => top)).size).toBe(1);
+}
+
+test('says what it is, and both phones have exchanged a message before anybody has done anything', async () => {
+  await page.getByRole('heading', { name: 'back4app-e2ee', level: 1 }).waitFor();
+  await page.getByText('what Alice writes, Bob reads, and the server between them stores noise').waitFor();
+  for (const phone of [alice(), bob()]) {
+    await shows(phone, 'The results are in: all clear.');
+    await shows(phone, 'What a relief! Dinner at eight?');
+  }
   await rows().nth(1).waitFor();
-  const [first, second] = await rows().allTextContents();
-  expect(first).toContain('Saved by Alice. Alice and Bob can open it. Signed inside the ciphertext.');
-  expect(second).toContain('Saved by Bob. Bob and Alice can open it.');
-  expect(`${first}${second}`).not.toMatch(/Dinner|Gladly/);
+  expect(await steps().getByRole('listitem').allTextContents()).toEqual([
+    '1Send without encrypting The server refuses it.',
+    '2Tamper with the database One flipped bit, and no phone trusts it.',
+    '3Lose Alice’s phone Her key comes back, with a password.',
+  ]);
+  await expectAligned(alice(), bob());
+  await expectSound();
 });
 
-test('what is sent without encrypting is refused, and not stored', async () => {
+test('both phones exchange what is written on them, and name the sender and the time once in a run', async () => {
+  await send(alice(), 'Gladly!');
+  await send(alice(), 'At my place?');
+  await shows(bob(), 'At my place?');
+  await send(bob(), 'See you there');
+  await shows(alice(), 'See you there');
+  const time = /\d?\d:\d\d( [AP]M)?/g;
+  const without = (await textsOf(alice())).replace(time, '|');
+  // A minute may have begun in between, and then its time is told.
+  expect(without.replace('Gladly!|', 'Gladly!')).toBe(
+    'YouThe results are in: all clear.|BobWhat a relief! Dinner at eight?|YouGladly!At my place?|BobSee you there|',
+  );
+});
+
+test('the server stores noise, and shows the part of it that differs', async () => {
+  await rows().nth(4).waitFor();
+  const [first, second] = await rows().all();
+  expect(await first?.textContent()).toMatch(/^From Alice.*for Alice and Bob, signed inside/);
+  expect(await second?.textContent()).toMatch(/^From Bob.*for Bob and Alice, signed inside/);
+  expect(await rows().allTextContents()).not.toContainEqual(expect.stringMatching(/results|relief|Gladly/));
+  const noise = await stored().locator('.noise').all();
+  const shown = await Promise.all(noise.map((row) => row.textContent()));
+  // The header is nearly the same in each.
+  expect(shown).not.toContainEqual(expect.stringMatching(/^M/));
+  expect(new Set(shown.map((text) => text?.slice(0, 8))).size).toBe(5);
+  for (const row of noise) expect((await row.boundingBox())?.height).toBeLessThan(6 * 19);
+  await first?.getByText('for Alice and Bob').click();
+  expect(await first?.locator('pre').textContent()).toContain(`${shown[0]}`);
+  await first?.getByText('for Alice and Bob').click();
+});
+
+test('what is sent without encrypting is refused in view, and not stored', async () => {
   await alice().getByRole('switch').check();
   await send(alice(), 'The door code is 4711');
-  expect(await alice().getByRole('alert').textContent()).toMatch(
-    /^The server refused it\. Error 142: Message\.body is refused: not base64\./,
+  const refusal = alice().getByText('The server refused it.');
+  await expectInView(refusal);
+  expect(await alice().getByRole('log').getByText('Error 142').textContent()).toMatch(
+    /Error 142: PlaygroundMessage\.body is refused: not base64\. Encrypt it with E3Kit's authEncrypt\(\)\.$/,
   );
-  await rows().getByText('Refused: nothing was stored').waitFor();
-  expect(await rows().filter({ hasText: 'Saved by' }).count()).toBe(2);
+  await expectInView(stored().getByText('Refused: nothing was stored'));
+  expect(await stored().locator('.noise').count()).toBe(5);
   expect(await textsOf(bob())).not.toContain('4711');
+  // The form is as it was, and the step is done.
+  expect(await alice().getByRole('switch').isChecked()).toBe(false);
+  expect(await alice().getByRole('textbox').inputValue()).toBe('');
+  expect(await step('Send without encrypting').textContent()).toMatch(/The server refused it\. Done\.$/);
   // The browser's own word for an answer of 400.
   expect(complaints.splice(0)).toEqual([expect.stringContaining('status of 400')]);
+  await expectSound();
+});
 
-  await alice().getByRole('switch').uncheck();
-  await send(alice(), 'The door code is 4711');
+test('what was refused goes out encrypted, and leaves nothing red behind', async () => {
+  await alice().getByRole('button', { name: 'Encrypt and send' }).click();
   await shows(bob(), 'The door code is 4711');
+  await alice().getByText('The server refused it.').waitFor({ state: 'detached' });
+  expect(await rows().getByText('Refused').count()).toBe(0);
+  expect(await focused()).toBe('Message from Alice’s phone to Bob');
 });
 
-test('a phone does not trust a message that was tampered with, until the byte is flipped back', async () => {
-  const tamper = rows().first().getByRole('button', { name: 'Tamper' });
-  await tamper.click();
-  await shows(bob(), 'Not trusted. This is not what Alice wrote.');
-  await rows().first().getByText('One bit was flipped').waitFor();
-  expect(await textsOf(bob())).not.toContain('Dinner');
-  await tamper.click();
-  await shows(bob(), 'Dinner at eight?');
+test('a phone does not trust a message that was tampered with, in view, until the bit is flipped back', async () => {
+  const row = rows().first();
+  await row.getByRole('button', { name: 'Tamper' }).click();
+  await expectInView(bob().getByText('Not trusted. This is not what Alice wrote.'));
+  await expectInView(alice().getByText('Not trusted. This is not what Alice wrote.'));
+  await expectInView(row.getByText('One bit was flipped in the database.'));
+  expect(await textsOf(bob())).not.toContain('The results are in');
+  // The character that has changed is among those that are shown.
+  const [mark, noise] = [await boxOf(row.locator('mark')), await boxOf(row.locator('.noise'))];
+  expect(mark.bottom).toBeLessThanOrEqual(noise.bottom);
+  expect(await step('Flip the bit back').textContent()).toMatch(/Done\.$/);
+  await expectSound();
+
+  // What has changed is known after a reload too.
+  await page.reload();
+  await row.getByText('One bit was flipped in the database.').waitFor();
+  await row.getByRole('button', { name: 'Flip it back' }).click();
+  await shows(bob(), 'The results are in');
+  await row.getByRole('button', { name: 'Tamper' }).waitFor();
+  await step('Tamper with the database').waitFor();
+  expect(await page.locator('body').textContent()).not.toMatch(/Not trusted|was flipped/);
 });
 
-test('closing and opening the page keeps the keys and the conversation', async () => {
+test('a step does what it says, and the focus stays on it', async () => {
+  await step('Send without encrypting').click();
+  await expectInView(alice().getByText('The server refused it.'));
+  complaints.length = 0;
+  expect(await focused()).toMatch(/Send without encrypting/);
+  await step('Tamper with the database').click();
+  await expectInView(bob().getByText('Not trusted. This is not what Alice wrote.'));
+  await step('Flip the bit back').click();
+  await bob().getByText('Not trusted').waitFor({ state: 'detached' });
+  expect(await focused()).toMatch(/Tamper with the database/);
+});
+
+test('the page does not grow with its messages', async () => {
+  const heights = async () => {
+    const measured: number[] = [];
+    for (const viewport of [NARROW, WIDE]) {
+      await page.setViewportSize(viewport);
+      await page.getByRole('tablist').waitFor({ state: viewport === NARROW ? 'visible' : 'detached' });
+      measured.push(await sizeOf('Height'));
+    }
+    return measured;
+  };
+  const before = await heights();
+  expect(before[1]).toBe(WIDE.height);
+  for (const text of ['One', 'Two', 'Three']) await send(alice(), text);
+  await shows(bob(), 'Three');
+  await rows().nth(8).waitFor();
+  expect(await heights()).toEqual(before);
+  await expectInView(bob().getByText('Three'));
+});
+
+test('closing and opening the page keeps the keys, the conversation and the steps', async () => {
   await browser.close();
   await openPage();
-  await shows(alice(), 'Dinner at eight?');
-  await shows(bob(), 'Dinner at eight?');
+  await shows(alice(), 'The results are in');
+  await shows(bob(), 'The results are in');
   await send(bob(), 'See you');
   await shows(alice(), 'See you');
+  expect(await step('Send without encrypting').textContent()).toMatch(/Done\.$/);
+  // Phones that have written to each other do not begin again.
+  expect((await textsOf(alice())).match(/The results are in/g)).toHaveLength(1);
 });
 
 test('phones that were cut off from the server read what they missed', async () => {
@@ -130,33 +278,45 @@ test('phones that were cut off from the server read what they missed', async () 
   complaints.length = 0; // of the attempts in between
   await send(alice(), 'Back again');
   await shows(bob(), 'Back again');
+  expect(await page.getByRole('alert').count()).toBe(0);
 });
 
-test('a group of three reads what each of them writes', async () => {
-  await page.getByText('A group of three').click();
-  await send(carol(), 'Hello, both of you');
-  await shows(alice(), 'Hello, both of you');
-  await shows(bob(), 'Hello, both of you');
-  await rows().getByText('The members of the group can open it.').waitFor();
+test('a group of three reads what each of them writes, and the focus stays where it was', async () => {
+  await step('A group of three').click();
+  await shows(alice(), 'Hello, both of you!');
+  await shows(bob(), 'Hello, both of you!');
+  expect(await focused()).toBe('Back to Alice and Bob');
+  await rows().getByText('for the members of the group, signed beside the ciphertext').waitFor();
+  await expectAligned(alice(), bob(), carol());
+  await expectSound();
+});
+
+test('a refusal in the group names the group’s own call', async () => {
+  await carol().getByRole('switch').check();
+  await send(carol(), 'The door code is 4711');
+  await expectInView(carol().getByText("Encrypt it with E3Kit's group.encrypt()."));
+  expect(complaints.splice(0)).toHaveLength(1);
+  await carol().getByRole('button', { name: 'Encrypt and send' }).click();
+  await shows(alice(), 'The door code is 4711');
 });
 
 test('a tampered group message is not trusted either', async () => {
-  const tamper = rows().first().getByRole('button', { name: 'Tamper' });
-  await tamper.click();
+  await rows().first().getByRole('button', { name: 'Tamper' }).click();
   await shows(bob(), 'Not trusted. This is not what Carol wrote.');
-  await tamper.click();
-  await shows(bob(), 'Hello, both of you');
+  await rows().first().getByRole('button', { name: 'Flip it back' }).click();
+  await shows(bob(), 'Hello, both of you!');
 });
 
 test('a removed member gets ciphertext and no key, neither to read nor to write', async () => {
   await alice().getByRole('button', { name: 'Remove Carol' }).click();
-  await shows(carol(), 'Locked. Carol is not in the group');
+  await expectInView(carol().getByText('Locked. Carol is not in the group').last());
   await send(bob(), 'A surprise for Carol');
   await shows(alice(), 'A surprise for Carol');
   await carol().getByRole('log').getByText('Locked.').nth(1).waitFor();
   expect(await textsOf(carol())).not.toContain('surprise');
   await send(carol(), 'Hello?');
   await carol().getByRole('alert').getByText('Not sent: Carol is not in the group').waitFor();
+  await expectSound();
 });
 
 test('a member who is added again reads on', async () => {
@@ -165,75 +325,146 @@ test('a member who is added again reads on', async () => {
   await shows(carol(), 'A surprise for Carol');
   await send(carol(), 'Thank you!');
   await shows(bob(), 'Thank you!');
+  await step('Back to Alice and Bob').click();
+  await shows(bob(), 'Back again');
+});
+
+test('a phone is lost only with a backup, and not by mistake', async () => {
+  await step('Lose Alice’s phone').click();
+  await alice().getByLabel('First back up Alice’s key, with a password').waitFor();
+  expect(await focused()).toBe('First back up Alice’s key, with a password');
+  await expectSound();
+  await alice().getByRole('button', { name: 'Keep it' }).click();
+  expect(await focused()).toMatch(/Lose Alice’s phone/);
+  await alice().getByRole('textbox', { name: 'Message from' }).waitFor();
 });
 
 test('a new phone reads nothing before the key is restored, and then the old messages', async () => {
-  await page.getByText('Alice and Bob', { exact: true }).click();
-  await alice().getByText('A new phone for Alice').click();
-  await alice().getByLabel('Back up Alice’s key with a password').fill('correct horse');
-  await alice().getByRole('button', { name: 'Back up' }).click();
-  await alice().getByText('Her key is backed up').waitFor();
-  await alice().getByRole('button', { name: 'Take the new phone' }).click();
-  await shows(newPhone(), 'Locked. This phone does not have Alice’s key.');
-  expect(await textsOf(newPhone())).not.toContain('Dinner');
-
+  await step('Lose Alice’s phone').click();
+  await alice().getByLabel('First back up').fill('correct horse');
+  await page.keyboard.press('Enter');
+  await expectInView(newPhone().getByText('Locked. This phone does not have Alice’s key.').last());
+  expect(await textsOf(newPhone())).not.toContain('results');
+  expect(await alice().count()).toBe(0);
+  expect(await step('Lose Alice’s phone').textContent()).not.toContain('Done.');
   const password = newPhone().getByLabel('The password of the backup');
+  expect(await focused()).toBe('The password of the backup');
+  await expectSound();
+
+  // The key is gone with the phone.
+  await page.reload();
+  await shows(newPhone(), 'Locked. This phone does not have Alice’s key.');
   await password.fill('wrong');
   await password.press('Enter');
   await newPhone().getByRole('alert').getByText('not the password').waitFor();
   await password.fill('correct horse');
   await password.press('Enter');
-  await shows(newPhone(), 'Dinner at eight?');
+  await shows(newPhone(), 'The results are in');
   await shows(newPhone(), 'Back again');
-  await page.getByText('A group of three').click();
+  await password.waitFor({ state: 'detached' });
+  expect(await focused()).toBe('Message from Alice’s new phone to Bob');
+  expect(await step('Lose Alice’s phone').textContent()).toMatch(/Her key came back\. Done\.$/);
+  await expectAligned(newPhone(), bob());
+  await expectSound();
+
+  await step('A group of three').click();
   await shows(newPhone(), 'A surprise for Carol');
   await page.reload();
   await shows(newPhone(), 'A surprise for Carol');
+  await step('Back to Alice and Bob').click();
+  await shows(bob(), 'Back again');
 });
 
-test.each(['light', 'dark'] as const)(
-  '%s: no fault that axe finds, nothing wider than the window',
-  async (colorScheme) => {
-    await page.emulateMedia({ colorScheme });
-    for (const width of [1280, 390]) {
-      await page.setViewportSize({ width, height: 844 });
-      const { violations } = (await page.evaluate(`${axe.source}; axe.run()`)) as AxeResults;
-      expect(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])).toEqual([]);
-      expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(width);
-    }
-    await page.setViewportSize({ width: 1280, height: 800 });
-  },
-);
+test('in a narrow window there is one panel at a time, and a mark where something arrived', async () => {
+  await page.setViewportSize(NARROW);
+  const tab = (name: string) => page.getByRole('tab', { name });
+  await tab('Alice').waitFor();
+  expect(await page.getByRole('tabpanel').count()).toBe(1);
+  expect(await page.getByRole('tab').allTextContents()).toEqual(['Alice', 'Server', 'Bob']);
+
+  await send(newPhone(), 'In a narrow window');
+  await page.getByText('something new').nth(1).waitFor({ state: 'attached' });
+  await tab('Alice').focus();
+  await page.keyboard.press('End');
+  expect(await focused()).toBe('Bob');
+  await expectInView(bob().getByText('In a narrow window'));
+  await page.keyboard.press('ArrowLeft');
+  expect(await focused()).toBe('Server');
+  await expectInView(rows().last());
+  expect(await page.getByText('something new').count()).toBe(0);
+
+  // What a step changes comes into view, from wherever it was called.
+  await step('Tamper with the database').click();
+  await expectInView(bob().getByText('Not trusted.'));
+  expect(await page.getByRole('tab').allTextContents()).toEqual([
+    'Alice, something new',
+    'Server, something new',
+    'Bob',
+  ]);
+  await step('Flip the bit back').click();
+  await shows(bob(), 'In a narrow window');
+  await step('Send without encrypting').click();
+  await expectInView(newPhone().getByText('The server refused it.'));
+  complaints.length = 0;
+  await newPhone().getByRole('button', { name: 'Encrypt and send' }).click();
+  await newPhone().getByText('The server refused it.').waitFor({ state: 'detached' });
+  await page.setViewportSize(WIDE);
+});
 
 test('works by keyboard', async () => {
   await page.reload();
-  await shows(bob(), 'Thank you!');
-  const focused = () =>
-    page.evaluate(
-      'document.activeElement.ariaLabel ?? document.activeElement.textContent',
-    ) as Promise<string>;
-  const tabTo = async (name: string) => {
-    for (let stops = 0; (await focused()) !== name; stops++) {
+  await shows(bob(), 'In a narrow window');
+  await page.locator('#step-plaintext[aria-disabled=false]').waitFor();
+  const tabTo = async (name: string | RegExp) => {
+    for (let stops = 0; !(await focused()).match(name); stops++) {
       if (stops > 60) throw new Error(`${name} cannot be reached with the Tab key.`);
       await page.keyboard.press('Tab');
     }
   };
-  await tabTo('Message from Alice’s phone to the group');
+  const press = async (name: string | RegExp, key: string) => {
+    await tabTo(name);
+    await page.keyboard.press(key);
+  };
+
+  await press(/Send without encrypting/, 'Enter');
+  await newPhone().getByText('The server refused it.').waitFor();
+  complaints.length = 0;
+  await press('Encrypt and send', 'Enter');
+  await newPhone().getByText('The server refused it.').waitFor({ state: 'detached' });
   await page.keyboard.type('By keyboard');
   await page.keyboard.press('Enter');
   await shows(bob(), 'By keyboard');
-  await tabTo('Remove Carol');
+
+  await press('Tamper', 'Enter');
+  await bob().getByText('Not trusted.').waitFor();
+  expect(await focused()).toBe('Flip it back');
+  await page.keyboard.press('Enter');
+  await bob().getByText('Not trusted.').waitFor({ state: 'detached' });
+
+  await page.reload();
+  await page.locator('#step-phone[aria-disabled=false]').waitFor();
+  await press(/Lose Alice’s phone/, 'Enter');
+  await tabTo('First back up');
+  await page.keyboard.type('correct horse');
+  await page.keyboard.press('Enter');
+  await newPhone().getByText('Locked.').first().waitFor();
+  await tabTo('The password of the backup');
+  await page.keyboard.type('correct horse');
+  await page.keyboard.press('Enter');
+  await shows(newPhone(), 'By keyboard');
 });
 
 test('npm start -- --fresh begins anew, in an open page too', async () => {
   const { port } = new URL(server.url);
   await server.interrupt();
   server = await startLocalServer({ folder, args: ['--fresh'], environment: { PORT: port } });
-  await alice().getByText('No message yet').waitFor();
+  await page.getByText('By keyboard').first().waitFor({ state: 'detached' });
+  await shows(alice(), 'What a relief! Dinner at eight?');
   complaints.length = 0; // of the attempts in between, and of the session that is gone
   await send(alice(), 'A new start');
   await shows(bob(), 'A new start');
-  await rows().getByText('Saved by Alice.').waitFor();
-  expect(await rows().count()).toBe(1);
+  await rows().nth(2).waitFor();
+  expect(await rows().count()).toBe(3);
   expect(await newPhone().count()).toBe(0);
+  expect(await steps().getByText('Done.').count()).toBe(0);
 });

@@ -24,7 +24,7 @@ export async function buildPage(parseAppId: string): Promise<PageFile[]> {
     jsx: 'automatic',
     jsxImportSource: 'preact',
     // What E3Kit needs of a bundler: its two WASM files beside the script, and the globals of Node that it uses.
-    loader: { '.wasm': 'file' },
+    loader: { '.wasm': 'file', '.woff2': 'file' },
     inject: [join(source, 'node-globals.ts')],
     define: { global: 'globalThis', PARSE_APP_ID: JSON.stringify(parseAppId) },
     logLevel: 'silent',

@@ -41,6 +41,7 @@ function contentSecurityPolicy(host = ''): string {
     "script-src 'self' 'wasm-unsafe-eval'", // WASM is E3Kit's cryptography
     `connect-src 'self' ws://${host}`,
     "style-src 'self'",
+    "font-src 'self'",
     "img-src 'self'",
     "base-uri 'none'",
     "form-action 'none'",

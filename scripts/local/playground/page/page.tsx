@@ -1,9 +1,13 @@
 import Parse from 'parse';
 import { render } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import { PhoneColumn } from './phone-column';
-import { type Mode, Playground } from './playground';
-import { ServerColumn } from './server-column';
+import { versionsOf } from './messages';
+import type { PanelName } from './panel';
+import { PhonePanel } from './phone-panel';
+import { Playground } from './playground';
+import { rowVersionsOf, ServerPanel } from './server-panel';
+import { Steps } from './steps';
+import { Tabs, useMarks, useNarrow } from './tabs';
 
 Parse.initialize(PARSE_APP_ID, ''); // on Back4App the second is the app's JavaScript key
 Parse.serverURL = `${location.origin}/parse`;
@@ -19,65 +23,47 @@ function Page() {
   useEffect(() => {
     playground.start();
   }, [playground]);
+  const { mode, phones } = playground;
 
-  const isShown = (owner: string) => owner !== 'Carol' || playground.mode === 'group';
-  const phones = playground.devices.filter(({ owner }) => isShown(owner));
-  const column = (isLeft: boolean) => (
-    <div class="column">
-      {phones
-        .filter(({ owner }) => (owner === 'Alice') === isLeft)
-        .map((device) => (
-          <PhoneColumn key={device.title} playground={playground} device={device} />
-        ))}
-    </div>
+  // Side by side where there is room, else one at a time.
+  const isNarrow = useNarrow();
+  const [chosen, choose] = useState<PanelName>('Alice');
+  const versions = new Map<PanelName, string>(
+    phones.map((device) => [device.owner, versionsOf(playground, device).join()]),
   );
+  versions.set('Server', rowVersionsOf(playground).join());
+  const names = (['Alice', 'Server', 'Bob', 'Carol'] as const).filter((name) => versions.has(name));
+  const current = names.includes(chosen) ? chosen : 'Alice';
+  const marked = useMarks(mode, versions, isNarrow ? [current] : names);
+  const show = (name: PanelName) => {
+    choose(name);
+    document.getElementById(name)?.scrollIntoView({ block: 'nearest' });
+  };
+
   return (
     <>
-      <header>
-        <h1>Two phones and the server between them</h1>
-        <p>
-          Both phones run here, in your browser, each with its own key. What is written on one is encrypted
-          before it leaves, stored as noise, and read on the other.
-        </p>
-        <ModeSwitch playground={playground} />
-      </header>
-      {playground.fault && (
-        <p class="fault" role="alert">
-          {playground.fault}
-        </p>
-      )}
+      <Steps playground={playground} show={show} />
       <main>
-        {column(true)}
-        <ServerColumn playground={playground} />
-        {column(false)}
+        {playground.fault && (
+          <p class="fault" role="alert">
+            {playground.fault}
+          </p>
+        )}
+        {isNarrow && <Tabs names={names} current={current} marked={marked} show={show} />}
+        <div class={`panels ${mode}`}>
+          {names.map((name) => {
+            const tab = { isTab: isNarrow, isHidden: isNarrow && name !== current };
+            const device = phones.find(({ owner }) => owner === name);
+            return device ? (
+              <PhonePanel key={device.title} playground={playground} device={device} {...tab} />
+            ) : (
+              <ServerPanel key={name} playground={playground} {...tab} />
+            );
+          })}
+        </div>
       </main>
-      <footer>
-        The code of the phones is in <code>scripts/local/playground/page/phone/</code>, to copy.{' '}
-        <code>npm start -- --fresh</code> begins anew.
-      </footer>
     </>
   );
 }
 
-function ModeSwitch({ playground }: { playground: Playground }) {
-  const option = (mode: Mode, label: string) => (
-    <label>
-      <input
-        type="radio"
-        name="mode"
-        checked={playground.mode === mode}
-        onChange={() => playground.switchTo(mode)}
-      />
-      <span>{label}</span>
-    </label>
-  );
-  return (
-    <fieldset class="modes" disabled={playground.isBusy}>
-      <legend>Conversation</legend>
-      {option('direct', 'Alice and Bob')}
-      {option('group', 'A group of three')}
-    </fieldset>
-  );
-}
-
-render(<Page />, document.body);
+render(<Page />, document.getElementById('playground') as HTMLElement);

@@ -1,26 +1,27 @@
 import Parse from 'parse';
+import type { StoredMessage } from '../stored-messages';
 import { Conversation } from './phone/conversation';
 import { DirectCipher } from './phone/direct-cipher';
 import { GroupCipher } from './phone/group-cipher';
 import { Phone, type Session } from './phone/phone';
+import { fetchStored, tamper } from './server';
 
 export type Mode = 'direct' | 'group';
 export type Name = 'Alice' | 'Bob' | 'Carol';
+/** What the page suggests to try. */
+export type Step = 'plaintext' | 'tamper' | 'phone';
 
-/** A user of Parse, made for this page. The page knows the account's password; that of the key's backup it never keeps. */
-interface Account extends Session {
-  username: string;
-  password: string;
-}
-
-/** What the page remembers. Keys are not in it: E3Kit keeps those, in the browser's IndexedDB. */
+/** What the page remembers. Keys are not in it: E3Kit keeps those, in the browser's IndexedDB. Nor is any password. */
 interface Memory {
   /** Distinguishes the users and conversations of this browser from those of others at the same server. */
   id: string;
-  accounts: Partial<Record<Name, Account>>;
+  /** Users of Parse, made for this page. */
+  accounts: Partial<Record<Name, Session>>;
   mode: Mode;
-  isBackedUp: boolean;
-  hasNewPhone: boolean;
+  /** The steps that the visitor has taken. */
+  done: Step[];
+  /** How many phones Alice has lost. */
+  lostPhones: number;
 }
 
 /** One phone on the page. */
@@ -36,33 +37,55 @@ export interface Device {
 /** What the server refused to store: known to nobody but the phone that sent it. */
 export interface Refusal {
   device: Device;
-  at: Date;
   mode: Mode;
+  at: Date;
+  text: string;
+  /** In the server's words. */
+  reason: string;
 }
 
 const MEMORY = 'playground';
+const NAMES: Record<Mode, Name[]> = { direct: ['Alice', 'Bob'], group: ['Alice', 'Bob', 'Carol'] };
+/** What the phones write to each other when a conversation is opened for the first time. */
+const OPENING: Record<Mode, [Name, string][]> = {
+  direct: [
+    ['Alice', 'The results are in: all clear.'],
+    ['Bob', 'What a relief! Dinner at eight?'],
+  ],
+  group: [['Carol', 'Hello, both of you!']],
+};
 
-/** The phones on the page, and what the page remembers of them. */
+/** The phones on the page, what the server stores of their conversation, and what the page remembers of them. */
 export class Playground {
   #memory: Memory;
   #onChange: () => void;
-  readonly devices: Device[] = [];
-  readonly refusals: Refusal[] = [];
-  /** Grows whenever a conversation has changed: then the database may hold something else. */
-  revision = 0;
+  #waiting = new Set<() => void>();
+  #reads = 0;
+  devices: Device[] = [];
+  /** Of the conversation that is shown. */
+  stored: StoredMessage[] = [];
+  /** Why the server does not tell, in words. */
+  storedFault = '';
+  refusals: Refusal[] = [];
   /** Whether phones or conversations are being opened. */
   isBusy = false;
-  /** What went wrong then, in words. */
+  /** Whether Alice is about to lose her phone, and asked for the password of her backup. */
+  isLosing = false;
+  /** What went wrong, in words. */
   fault = '';
 
   constructor(onChange: () => void) {
-    this.#onChange = onChange;
-    this.#memory = JSON.parse(localStorage.getItem(MEMORY) ?? 'null') ?? {
+    this.#onChange = () => {
+      for (const check of this.#waiting) check();
+      onChange();
+    };
+    this.#memory = {
       id: crypto.randomUUID().slice(0, 8),
       accounts: {},
       mode: 'direct',
-      isBackedUp: false,
-      hasNewPhone: false,
+      done: [],
+      lostPhones: 0,
+      ...JSON.parse(localStorage.getItem(MEMORY) ?? '{}'),
     };
   }
 
@@ -70,103 +93,150 @@ export class Playground {
     return this.#memory.mode;
   }
 
-  get isBackedUp(): boolean {
-    return this.#memory.isBackedUp;
+  get done(): Step[] {
+    return this.#memory.done;
   }
 
-  get threadId(): string {
-    return this.#threadId(this.mode);
+  /** The phones that take part in the conversation that is shown. */
+  get phones(): Device[] {
+    return NAMES[this.mode].flatMap((name) => this.devices.find(({ owner }) => owner === name) ?? []);
+  }
+
+  /** Whether every phone is in the conversation. */
+  get isReady(): boolean {
+    return !this.isBusy && this.phones.every(({ conversations }) => conversations[this.mode]);
   }
 
   nameOf(userId: string): Name | undefined {
-    const entries = Object.entries(this.#memory.accounts) as [Name, Account][];
-    return entries.find(([, account]) => account.userId === userId)?.[0];
-  }
-
-  idOf(name: Name): string {
-    return this.#memory.accounts[name]?.userId ?? '';
+    return NAMES.group.find((name) => this.#idOf(name) === userId);
   }
 
   async start(): Promise<void> {
-    await this.#guarded(async () => {
+    await this.#open(async () => {
       await Promise.all([this.#addDevice('Alice'), this.#addDevice('Bob')]);
-      if (this.#memory.hasNewPhone) await this.#addNewPhone();
-      await this.#openConversations();
     });
   }
 
   async switchTo(mode: Mode): Promise<void> {
+    this.stored = [];
+    this.isLosing = false;
     this.#remember({ mode });
-    await this.#guarded(() => this.#openConversations());
+    this.#readStored();
+    await this.#open(async () => {});
   }
 
-  async send(device: Device, text: string, encrypted: boolean): Promise<void> {
-    const conversation = device.conversations[this.mode] as Conversation;
+  /** @returns whether it was stored: what the server has refused is among the refusals */
+  async send(device: Device, text: string, encrypted = true): Promise<boolean> {
+    const { mode } = this;
+    const conversation = device.conversations[mode] as Conversation;
     try {
       if (encrypted) await conversation.send(text);
       else await conversation.sendWithoutEncrypting(text);
+      return true;
     } catch (error) {
-      if (isParseError(error, Parse.Error.VALIDATION_ERROR)) {
-        this.refusals.push({ device, at: new Date(), mode: this.mode });
-      }
       this.#beginAnewWithoutSession(error);
-      throw error;
-    } finally {
-      this.#onChange();
+      if (!isParseError(error, Parse.Error.VALIDATION_ERROR)) throw error;
+      const { message } = error as Parse.Error;
+      // The server cannot know that these messages are a group's.
+      const reason = mode === 'group' ? message.replace('authEncrypt()', 'group.encrypt()') : message;
+      this.refusals.push({ device, mode, at: new Date(), text, reason });
+      this.#finish('plaintext');
+      return false;
     }
+  }
+
+  /** Sends what was refused as it should have been sent. */
+  async mend(refusal: Refusal): Promise<void> {
+    await this.send(refusal.device, refusal.text);
+    this.refusals = this.refusals.filter((other) => other !== refusal);
+    this.#onChange();
+  }
+
+  /** Whether a stored message is not what its sender wrote, as a phone that can open it has noticed. */
+  isTampered(objectId: string): boolean {
+    return this.phones.some(({ conversations }) =>
+      conversations[this.mode]?.messages.some(
+        ({ id, content }) => id === objectId && 'unread' in content && content.unread === 'not trusted',
+      ),
+    );
+  }
+
+  /** Flips a bit of a stored message, or flips it back. */
+  async tamper(objectId: string): Promise<void> {
+    await tamper(objectId);
+    this.#finish('tamper');
   }
 
   /** Alice, who made the group, adds Carol or removes her, and says so. */
   async changeGroup(device: Device, change: 'add' | 'remove'): Promise<void> {
-    await device.group?.[change](this.idOf('Carol'));
+    await device.group?.[change](this.#idOf('Carol'));
     await device.conversations.group?.send(`I ${change === 'add' ? 'added' : 'removed'} Carol.`);
     this.#onChange();
   }
 
-  async backUpKey(device: Device, password: string): Promise<void> {
-    await device.phone?.backUpKey(password);
-    this.#remember({ isBackedUp: true });
+  setLosing(isLosing: boolean): void {
+    this.isLosing = isLosing;
+    this.#onChange();
   }
 
-  /** Alice signs in on another phone, which then lacks her key. */
-  async addNewPhone(): Promise<void> {
-    this.#remember({ hasNewPhone: true });
-    await this.#guarded(async () => {
-      await this.#addNewPhone();
-      await this.#openConversations();
+  /** Alice backs her key up, loses the phone and signs in on another one, which then lacks her key. */
+  async losePhone(lost: Device, password: string): Promise<void> {
+    await lost.phone?.backUpKey(password);
+    await this.#open(async () => {
+      for (const conversation of Object.values(lost.conversations)) conversation.close();
+      await lost.phone?.forgetKey();
+      this.isLosing = false;
+      this.#remember({ lostPhones: this.#memory.lostPhones + 1 });
+      await this.#addDevice('Alice');
     });
   }
 
-  async restoreKey({ phone, conversations }: Device, password: string): Promise<void> {
+  async restoreKey({ phone, group, conversations }: Device, password: string): Promise<void> {
     await phone?.restoreKey(password);
-    this.#onChange();
-    await Promise.all(Object.values(conversations).map((conversation) => conversation.readAgain()));
+    this.isLosing = false;
+    this.#finish('phone');
+    await this.attempt(async () => {
+      if (group) await this.#create(group);
+      await Promise.all(Object.values(conversations).map((conversation) => conversation.readAgain()));
+      await this.#exchange();
+    });
   }
 
+  /** Does what may fail outside the phones, and tells of it at the top of the page. */
+  async attempt(action: () => Promise<unknown>): Promise<void> {
+    this.fault = '';
+    await action().catch((error) => this.#report(error));
+    this.#onChange();
+  }
+
+  /** Opens phones, and on each of them the conversation that is shown. */
+  async #open(phones: () => Promise<void>): Promise<void> {
+    this.isBusy = true;
+    await this.attempt(async () => {
+      await phones();
+      await this.#openConversations();
+    });
+    this.isBusy = false;
+    this.#onChange();
+    if (!this.fault) await this.attempt(() => this.#exchange());
+  }
+
+  /** Adds the phone of a user, in the place of one that is lost. */
   async #addDevice(owner: Name): Promise<void> {
-    const device: Device = { title: `${owner}’s phone`, owner, conversations: {} };
-    this.devices.push(device);
+    const lost = owner === 'Alice' ? this.#memory.lostPhones : 0;
+    const device: Device = { title: `${owner}’s ${lost ? 'new ' : ''}phone`, owner, conversations: {} };
+    this.devices = [...this.devices.filter((other) => other.owner !== owner), device];
     this.#onChange();
-    device.phone = await Phone.open(await this.#signIn(owner), 'phone');
+    device.phone = await Phone.open(await this.#signIn(owner), lost ? `phone-${lost}` : 'phone');
     this.#onChange();
-  }
-
-  async #addNewPhone(): Promise<void> {
-    const device: Device = { title: 'Alice’s new phone', owner: 'Alice', conversations: {} };
-    this.devices.push(device);
-    this.#onChange();
-    const { username, password } = this.#memory.accounts.Alice as Account;
-    const user = await Parse.User.logIn(username, password);
-    device.phone = await Phone.open(sessionOf(user), 'new-phone');
   }
 
   async #signIn(name: Name): Promise<Session> {
     const known = this.#memory.accounts[name];
     if (known) return known;
     const username = `${name}-${this.#memory.id}`;
-    const password = crypto.randomUUID();
-    const user = await new Parse.User({ username, password }).signUp();
-    const account = { ...sessionOf(user), username, password };
+    const user = await new Parse.User({ username, password: crypto.randomUUID() }).signUp();
+    const account = { userId: user.id as string, sessionToken: user.getSessionToken() as string };
     this.#remember({ accounts: { ...this.#memory.accounts, [name]: account } });
     return account;
   }
@@ -176,20 +246,20 @@ export class Playground {
     const { mode } = this;
     if (mode === 'group' && !this.devices.some(({ owner }) => owner === 'Carol'))
       await this.#addDevice('Carol');
-    const names: Name[] = mode === 'group' ? ['Alice', 'Bob', 'Carol'] : ['Alice', 'Bob'];
-    const participants = names.map((name) => this.idOf(name));
+    const participants = NAMES[mode].map((name) => this.#idOf(name));
     const open = async (device: Device, phone: Phone) => {
       const conversation = new Conversation(phone, {
         threadId: this.#threadId(mode),
+        ...(mode === 'group' && { groupId: this.#threadId(mode) }),
         // Carol stays on the ACL when she is removed, to show that what she still fetches is of no use to her. An
         // app takes her off it as well.
         participants,
         cipher:
           mode === 'direct'
-            ? new DirectCipher(phone, this.idOf(device.owner === 'Alice' ? 'Bob' : 'Alice'))
+            ? new DirectCipher(phone, this.#idOf(device.owner === 'Alice' ? 'Bob' : 'Alice'))
             : await this.#groupCipher(device, phone),
         onChange: () => {
-          this.revision++;
+          this.#readStored();
           this.#onChange();
         },
         onError: (error) => this.#report(error),
@@ -199,36 +269,79 @@ export class Playground {
       this.#onChange();
     };
     await Promise.all(
-      this.devices
-        .filter(({ owner, conversations }) => names.includes(owner) && !conversations[mode])
+      this.phones
+        .filter(({ conversations }) => !conversations[mode])
         .map((device) => device.phone && open(device, device.phone)),
     );
   }
 
   async #groupCipher(device: Device, phone: Phone): Promise<GroupCipher> {
-    device.group = new GroupCipher(phone, this.#threadId('group'), this.idOf('Alice'));
-    if (device.owner === 'Alice' && phone.hasKey) {
-      await device.group.create([this.idOf('Bob'), this.idOf('Carol')]);
-    }
+    device.group = new GroupCipher(phone, this.#threadId('group'), this.#idOf('Alice'));
+    if (device.owner === 'Alice' && phone.hasKey) await this.#create(device.group);
     return device.group;
+  }
+
+  /** Alice makes the group, unless there is one. */
+  #create(group: GroupCipher): Promise<void> {
+    return group.create([this.#idOf('Bob'), this.#idOf('Carol')]);
+  }
+
+  /** In a conversation without a message the phones begin, each answering what it has read. */
+  async #exchange(): Promise<void> {
+    const { mode, phones } = this;
+    const hasRead = (count: number) => (device: Device) =>
+      (device.conversations[mode]?.messages.length ?? 0) >= count;
+    if (phones.some(hasRead(1)) || !phones.every(({ phone }) => phone?.hasKey)) return;
+    for (const [index, [name, text]] of OPENING[mode].entries()) {
+      await this.#until(() => phones.every(hasRead(index)));
+      if (this.mode !== mode) return;
+      await this.send(phones.find(({ owner }) => owner === name) as Device, text);
+    }
+  }
+
+  #until(condition: () => boolean): Promise<void> {
+    return new Promise((done) => {
+      const check = () => {
+        if (!condition()) return;
+        this.#waiting.delete(check);
+        done();
+      };
+      this.#waiting.add(check);
+      check();
+    });
+  }
+
+  /** Asks the server what it stores, whenever a conversation has changed. */
+  async #readStored(): Promise<void> {
+    this.#reads += 1;
+    const read = this.#reads;
+    let { stored } = this;
+    let fault = '';
+    try {
+      stored = await fetchStored(this.#threadId(this.mode));
+    } catch (error) {
+      fault = (error as Error).message;
+    }
+    if (read !== this.#reads) return;
+    Object.assign(this, { stored, storedFault: fault });
+    this.#onChange();
+  }
+
+  #idOf(name: Name): string {
+    return this.#memory.accounts[name]?.userId ?? '';
   }
 
   #threadId(mode: Mode): string {
     return `playground-${this.#memory.id}-${mode}`;
   }
 
+  #finish(step: Step): void {
+    this.#remember({ done: [...new Set([...this.done, step])] });
+  }
+
   #remember(change: Partial<Memory>): void {
     this.#memory = { ...this.#memory, ...change };
     localStorage.setItem(MEMORY, JSON.stringify(this.#memory));
-    this.#onChange();
-  }
-
-  async #guarded(action: () => Promise<void>): Promise<void> {
-    this.fault = '';
-    this.isBusy = true;
-    this.#onChange();
-    await action().catch((error) => this.#report(error));
-    this.isBusy = false;
     this.#onChange();
   }
 
@@ -253,10 +366,6 @@ export class Playground {
   }
 }
 
-export function isParseError(error: unknown, code: number): boolean {
+function isParseError(error: unknown, code: number): boolean {
   return error instanceof Parse.Error && error.code === code;
-}
-
-function sessionOf(user: Parse.User): Session {
-  return { userId: user.id as string, sessionToken: user.getSessionToken() as string };
 }

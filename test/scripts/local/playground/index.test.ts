@@ -150,4 +150,7 @@ test('the page may run its own scripts alone, and holds no key of the server', a
   const [wasm] = /libfoundation\.browser-\w+\.wasm/.exec(code) ?? [];
   const module = await fetch(`${server.url}/${wasm}`);
   expect(module.headers.get('Content-Type')).toBe('application/wasm');
+  const style = await (await fetch(`${server.url}/page.css`)).text();
+  const [font] = /geist-latin-wght-normal-\w+\.woff2/.exec(style) ?? [];
+  expect((await fetch(`${server.url}/${font}`)).headers.get('Content-Type')).toBe('font/woff2');
 });

@@ -64,6 +64,12 @@ export class Phone {
     await this.e3kit.restorePrivateKey(password);
     this.hasKey = true;
   }
+
+  /** Takes the private key off this device, as when it is handed on. Without a backup its messages are lost. */
+  async forgetKey(): Promise<void> {
+    await this.e3kit.cleanup();
+    this.hasKey = false;
+  }
 }
 
 /** E3Kit keeps the token and asks for another when it is about to expire, or was refused: do not cache it yourself. */

@@ -1,0 +1,113 @@
+import { focus, PASSWORD, stepButton } from './focus';
+import type { PanelName } from './panel';
+import type { Device, Playground, Step } from './playground';
+
+interface Props {
+  playground: Playground;
+  /** Brings a phone or the server into view. */
+  show: (name: PanelName) => void;
+}
+
+interface Suggestion {
+  title: string;
+  /** What comes of it, or came of it. */
+  outcome: string;
+  run: () => unknown;
+}
+
+/** What the visitor may try: three things first, the others one step further. */
+export function Steps({ playground, show }: Props) {
+  const { phones, stored, mode, done, isReady } = playground;
+  const tampered = stored.find(({ row }) => playground.isTampered(row.objectId));
+  const suggestions: Record<Step, Suggestion> = {
+    plaintext: {
+      title: 'Send without encrypting',
+      outcome: done.includes('plaintext') ? 'The server refused it.' : 'The server refuses it.',
+      run: () => {
+        const device = phones.find(({ phone }) => phone?.hasKey) as Device;
+        show(device.owner);
+        return playground.send(device, 'The door code is 4711', false);
+      },
+    },
+    tamper: tampered
+      ? {
+          title: 'Flip the bit back',
+          outcome: 'Then they can read it again.',
+          run: () => playground.tamper(tampered.row.objectId),
+        }
+      : {
+          title: 'Tamper with the database',
+          outcome: done.includes('tamper')
+            ? 'No phone trusted it.'
+            : 'One flipped bit, and no phone trusts it.',
+          run: async () => {
+            show('Bob');
+            const message = stored.at(-1);
+            if (message) await playground.tamper(message.row.objectId);
+          },
+        },
+    phone: {
+      title: 'Lose Alice’s phone',
+      outcome: done.includes('phone') ? 'Her key came back.' : 'Her key comes back, with a password.',
+      run: () => {
+        show('Alice');
+        playground.setLosing(true);
+        // Once the field is there.
+        requestAnimationFrame(() => focus(PASSWORD));
+      },
+    },
+  };
+  const further = [
+    mode === 'direct'
+      ? { title: 'A group of three', run: () => playground.switchTo('group') }
+      : { title: 'Back to Alice and Bob', run: () => playground.switchTo('direct') },
+  ];
+  // What is not possible yet keeps the focus all the same.
+  const attempt = (run: () => unknown) => () => isReady && playground.attempt(async () => run());
+  return (
+    <nav class="steps" aria-labelledby="steps">
+      <h2 id="steps">Three things to try</h2>
+      <ol>
+        {(Object.keys(suggestions) as Step[]).map((step, index) => {
+          const { title, outcome, run } = suggestions[step];
+          const isDone = done.includes(step);
+          return (
+            <li key={step}>
+              <button
+                type="button"
+                id={stepButton(step)}
+                class={isDone ? 'done' : ''}
+                aria-disabled={!isReady}
+                onClick={attempt(run)}
+              >
+                <span class="number" aria-hidden="true">
+                  {isDone ? <Tick /> : index + 1}
+                </span>
+                <span>
+                  <b>{title}</b> <span class="outcome">{outcome}</span>
+                  {isDone && <span class="hidden"> Done.</span>}
+                </span>
+              </button>
+            </li>
+          );
+        })}
+      </ol>
+      <p class="further">
+        One step further:
+        {further.map(({ title, run }, index) => (
+          <button key={index} type="button" class="quiet" aria-disabled={!isReady} onClick={attempt(run)}>
+            {title}
+          </button>
+        ))}
+      </p>
+    </nav>
+  );
+}
+
+function Tick() {
+  return (
+    <svg viewBox="0 0 16 16" aria-hidden="true">
+      <path d="M3.5 8.5l3 3 6-7" />
+    </svg>
+  );
+}
