@@ -12,6 +12,7 @@ import { dirname, join } from 'node:path';
 import { commands } from '../../scripts/command-line/commands';
 import { PARTS } from '../../scripts/local/parts';
 import { bundle, projectRoot } from '../../scripts/project/bundle';
+import { readPolicy } from '../../scripts/project/policy';
 import { packPackage, type TestApp } from '../support/package';
 import { restClient } from '../support/rest';
 
@@ -120,7 +121,7 @@ describe('build', () => {
   test('writes the same bundle as npm run build, byte for byte, policy in front', async () => {
     expect(await app.run('build')).toMatchObject({ status: 0, stderr: '' });
     const here = join(app.folder, '.local-build.js');
-    await bundle({ outfile: here, policyFile: join(app.folder, 'back4app.json') });
+    await bundle({ outfile: here, policy: readPolicy(join(app.folder, 'back4app.json')) });
     const built = readFileSync(join(app.folder, 'cloud/e2ee.js'), 'utf8');
     expect(built === readFileSync(here, 'utf8')).toBe(true);
     expect(built).toContain('*/\n"use strict";\nconst POLICY = {"virgil":{"tokenTtlSeconds":600,');

@@ -26,7 +26,7 @@ function Page() {
   const { mode, phones } = playground;
 
   // Side by side where there is room, else one at a time.
-  const isNarrow = useNarrow();
+  const isNarrow = useNarrow(mode === 'group' ? '75rem' : '60rem');
   const [chosen, choose] = useState<PanelName>('Alice');
   const versions = new Map<PanelName, string>(
     phones.map((device) => [device.owner, versionsOf(playground, device).join()]),
@@ -50,7 +50,7 @@ function Page() {
           </p>
         )}
         {isNarrow && <Tabs names={names} current={current} marked={marked} show={show} />}
-        <div class={`panels ${mode}`}>
+        <div class={`panels ${isNarrow ? 'one' : mode}`}>
           {names.map((name) => {
             const tab = { isTab: isNarrow, isHidden: isNarrow && name !== current };
             const device = phones.find(({ owner }) => owner === name);

@@ -47,7 +47,10 @@ function Members({ playground, device }: PhoneProps) {
   const change = members.includes('Carol') ? 'remove' : 'add';
   return (
     <div class="members">
-      <span>Members: {members.join(', ')}</span>
+      <span>
+        <span class="hidden">Members: </span>
+        {members.join(', ')}
+      </span>
       <button
         type="button"
         class="quiet"

@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from 'preact/hooks';
+import { useEffect, useReducer, useRef } from 'preact/hooks';
 import { focus } from './focus';
 import type { PanelName } from './panel';
 
@@ -45,16 +45,19 @@ export function Tabs({ names, current, marked, show }: TabsProps) {
   );
 }
 
-/** Whether there is no room for the panels side by side. The style sheet has the same width. */
-export function useNarrow(): boolean {
-  const [query] = useState(() => matchMedia('(max-width: 60rem)'));
-  const [isNarrow, setNarrow] = useState(query.matches);
+/**
+ * Whether the window is narrower than so much.
+ *
+ * @param width a length of CSS
+ */
+export function useNarrow(width: string): boolean {
+  const query = matchMedia(`(width < ${width})`);
+  const [, update] = useReducer((count: number) => count + 1, 0);
   useEffect(() => {
-    const update = () => setNarrow(query.matches);
     query.addEventListener('change', update);
     return () => query.removeEventListener('change', update);
-  }, [query]);
-  return isNarrow;
+  }, [width]);
+  return query.matches;
 }
 
 /**
