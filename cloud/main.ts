@@ -2,6 +2,7 @@ import { nexmoCreateUser } from './functions/nexmo-create-user';
 import { nexmoJwt } from './functions/nexmo-jwt';
 import { virgilJwt } from './functions/virgil-jwt';
 import type { Policy } from './policy';
+import { registerFileGuard } from './triggers/file-guard';
 import { registerGuards } from './triggers/register-guards';
 
 /** back4app.json, validated and compiled in by the build. */
@@ -10,6 +11,8 @@ declare const POLICY: Policy;
 Parse.Cloud.define('virgil-jwt', virgilJwt(POLICY.virgil));
 Parse.Cloud.define('nexmo-jwt', nexmoJwt(POLICY.nexmo));
 Parse.Cloud.define('nexmo-create-user', nexmoCreateUser(POLICY.nexmo));
+
+if (POLICY.files) registerFileGuard(POLICY.files);
 
 /** For an app with a `main.js` of its own: the guard of the policy's classes, which runs beside its triggers anyway. */
 export const guard = registerGuards(POLICY);

@@ -7,6 +7,7 @@ declare global {
   };
   namespace Parse {
     type ACL = InstanceType<typeof ParseSdk.ACL>;
+    type File = InstanceType<typeof ParseSdk.File>;
     type Error = InstanceType<typeof ParseSdk.Error>;
     type Object = InstanceType<typeof ParseSdk.Object>;
     type Query = InstanceType<typeof ParseSdk.Query>;

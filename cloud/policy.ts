@@ -9,6 +9,8 @@ export interface Policy {
   nexmo: NexmoPolicy;
   /** What each guarded class demands of a save, by class name. */
   classes: Record<string, ClassPolicy>;
+  /** What every upload of a file must be. Absent: uploads are not looked at. */
+  files?: FilePolicy;
 }
 
 export interface NexmoPolicy {
@@ -16,6 +18,15 @@ export interface NexmoPolicy {
   tokenTtlSeconds: number;
   /** The paths of Vonage's API that a user's token opens, each with its restrictions: the claim `acl.paths`. */
   acl: Record<string, object>;
+}
+
+export interface FilePolicy {
+  /** How names of files begin that need not be encrypted. */
+  plain: string[];
+  /** Limit of an encrypted file, in bytes. */
+  maxBytes: number;
+  /** Accept what the deprecated `encryptFile()` makes. */
+  allowLegacyEncrypt: boolean;
 }
 
 /** A type of Parse's that a plain field may have. */
@@ -28,6 +39,8 @@ export interface ClassPolicy {
   encrypted: string[];
   /** Fields that may hold a short plain value. A field in neither list is refused. */
   plain: string[];
+  /** Fields that hold an encrypted `Parse.File`, or nothing. */
+  files?: string[];
   /** What plain fields hold, by Parse's own names of types; one that is not here may hold any plain value. */
   types: Record<string, PlainType>;
   /** The plain field that holds the identity of the user who wrote the row. */

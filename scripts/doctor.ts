@@ -5,6 +5,7 @@ import { ask, canAsk } from './command-line/prompt';
 import { UserError } from './command-line/user-error';
 import { checkDatabase } from './doctor/database';
 import { checkAsUser, checkDeployed } from './doctor/deployed';
+import { removeUpload } from './doctor/files';
 import { type Finding, type Findings, fault, print, skipped } from './doctor/finding';
 import { checkMainFile } from './doctor/main-file';
 import { checkPolicy, checkProject, projectPolicy } from './doctor/project';
@@ -40,9 +41,11 @@ async function* checkApp(app: ParseApp, { main, mayAsk }: { main?: string; mayAs
   try {
     yield* checkDeployed(app);
     const user = await givenUser(mayAsk);
-    if (user) yield* checkAsUser(app, projectPolicy(), user, process.env);
+    let uploaded: string | undefined;
+    if (user) uploaded = yield* checkAsUser(app, projectPolicy(), user, process.env);
     else yield skipped('token and guards', 'needs a user of the app: set DOCTOR_USER and DOCTOR_PASSWORD.');
     const masterKey = await givenMasterKey(process.env, mayAsk);
+    if (uploaded !== undefined) yield await removeUpload(app, uploaded, masterKey);
     if (masterKey) {
       yield* checkSchema(app, projectPolicy(), masterKey);
       yield* checkDatabase(app, projectPolicy(), masterKey);

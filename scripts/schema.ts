@@ -7,7 +7,7 @@ import { type ClassSchema, givenMasterKey, inShort, ParseApp } from './command-l
 import { canAsk, confirm } from './command-line/prompt';
 import { UserError } from './command-line/user-error';
 import { projectRoot } from './project/bundle';
-import { columnOf, readPolicy, wrongTypes } from './project/policy';
+import { columnOf, fieldsOf, readPolicy, wrongTypes } from './project/policy';
 
 const SIGNED_IN = { requiresAuthentication: true };
 const NOBODY = {};
@@ -83,7 +83,7 @@ runCommand('schema', async (values) => {
  * that only reports keeps its permissions: those of the policy would shut clients out.
  */
 function changeOf(className: string, policy: ClassPolicy, existing?: ClassSchema): Change {
-  const missing = [...policy.encrypted, ...policy.plain].filter((field) => !existing?.fields[field]);
+  const missing = fieldsOf(policy).filter((field) => !existing?.fields[field]);
   const permissions = existing?.classLevelPermissions ?? {};
   const different = Object.keys(PERMISSIONS).filter(
     (operation) => !existing || !isDeepStrictEqual(permissions[operation], PERMISSIONS[operation]),

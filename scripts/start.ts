@@ -83,6 +83,8 @@ async function start(environment: NodeJS.ProcessEnv, folder: string, undo: (() =
       databaseOptions: database.options,
       cloud,
       logsFolder,
+      filesFolder: join(folder, 'files'),
+      host: environment.HOST,
       classes: policy.classes,
     }).catch((error: Error) => {
       if (!environment.DATABASE_URI) throw error;

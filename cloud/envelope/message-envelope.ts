@@ -37,6 +37,8 @@ const PADDING = context(3);
 const MAX_VERSION = 3;
 const CMS_VERSION = 2;
 const GCM_NONCE_BYTES = 12;
+// More than any conversation has: a file has room for half a million.
+const MAX_RECIPIENTS = 10_000;
 // The longest known is a post-quantum or an RSA-8192 key's: about 1 KB.
 const MAX_ENCRYPTED_KEY_BYTES = 4096;
 // Post-quantum signatures run to a few kilobytes.
@@ -118,7 +120,7 @@ function readContentInfo(der: DerReader): Span[] {
   const envelopedData = der.open(SET);
   if (der.atEnd) throw new EnvelopeError('no recipients');
   const keyIds: Span[] = [];
-  while (!der.atEnd) keyIds.push(readKeyTransRecipientInfo(der));
+  while (!der.atEnd && keyIds.length < MAX_RECIPIENTS) keyIds.push(readKeyTransRecipientInfo(der));
   der.close(envelopedData);
 
   readEncryptedContentInfo(der);
@@ -181,7 +183,7 @@ function readEncryptedContentInfo(der: DerReader): void {
 
 /**
  * Custom parameters are readable by anyone and decryption ignores them, so a whole message could travel here.
- * Only the two of the deprecated `encrypt()` are ever let through.
+ * Only those of the deprecated `encrypt()` are ever let through; `encryptFile()` leaves the signer's ID out.
  */
 function readCustomParameters(der: DerReader, allowLegacyEncrypt: boolean): void {
   const header = der.open(CUSTOM_PARAMETERS);
@@ -200,7 +202,7 @@ function readCustomParameters(der: DerReader, allowLegacyEncrypt: boolean): void
     der.close(keyValue);
     der.close(parameters);
   }
-  if (names.size !== 2) throw notAnEnvelope();
+  if (!names.has(LEGACY_SIGNATURE)) throw notAnEnvelope();
   der.close(explicit);
   der.close(header);
   if (!allowLegacyEncrypt) throw new EnvelopeError('made by the deprecated encrypt()');

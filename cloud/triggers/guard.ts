@@ -2,6 +2,7 @@ import { EnvelopeError } from '../envelope/envelope-error';
 import { recogniseEnvelope } from '../envelope/recognise-envelope';
 import type { ClassPolicy, PlainType } from '../policy';
 import { invalidSession, isIdentifier } from '../session';
+import { isEncryptedFile } from './file-guard';
 
 /** The request of a `beforeSave` trigger, as far as Parse Server 5 to 9 agree on it. */
 export interface SaveRequest {
@@ -77,6 +78,7 @@ function faultOf(save: Save): Fault | undefined {
     tooLarge(save) ??
     notCiphertext(save) ??
     notPlain(save) ??
+    notFile(save) ??
     wrongSender(save) ??
     openAcl(save)
   );
@@ -95,7 +97,7 @@ function wrongId({ object, original }: Save): Fault | undefined {
 }
 
 function unknownField({ object, policy, written }: Save): Fault | undefined {
-  const known = [...PARSE_FIELDS, ...policy.encrypted, ...policy.plain];
+  const known = [...PARSE_FIELDS, ...ciphertextIn(policy), ...policy.plain];
   const field = written.find((key) => !known.includes(key));
   if (field === undefined) return;
   const name = FIELD_NAME.test(field) ? `${object.className}.${field}` : `A field of ${object.className}`;
@@ -104,6 +106,9 @@ function unknownField({ object, policy, written }: Save): Fault | undefined {
     `${name} is not in the policy: name it in back4app.json, or leave it out.`,
   ];
 }
+
+/** The fields whose values nobody but their readers can read. */
+const ciphertextIn = ({ encrypted, files = [] }: ClassPolicy) => [...encrypted, ...files];
 
 function tooLarge({ object, policy, values, written }: Save): Fault | undefined {
   const isTooLarge = (value: unknown) =>
@@ -176,6 +181,15 @@ function isOfType(value: unknown, type: PlainType | undefined): boolean {
   return type.toLowerCase() === typeof value;
 }
 
+function notFile({ object, policy, values, written }: Save): Fault | undefined {
+  const isNothing = (key: string) => values[key] === null || object.op(key) instanceof Parse.Op.Unset;
+  const isGood = (key: string) => isNothing(key) || isEncryptedFile(values[key]);
+  const field = policy.files?.find((key) => written.includes(key) && !isGood(key));
+  if (field === undefined) return;
+  const must = 'must be nothing, or a Parse.File that was uploaded encrypted';
+  return [Parse.Error.VALIDATION_ERROR, `${object.className}.${field} ${must}.`];
+}
+
 function wrongSender({ object, original, user, master, policy, values, written }: Save): Fault | undefined {
   if (!policy.sender) return;
   const name = `${object.className}.${policy.sender}`;
@@ -193,7 +207,7 @@ function wrongSender({ object, original, user, master, policy, values, written }
     return [Parse.Error.OPERATION_FORBIDDEN, `${name} cannot change once it is saved.`];
   }
   const isSender = stored !== undefined && stored === user?.id;
-  if (!isSender && !master && policy.encrypted.some((key) => written.includes(key))) {
+  if (!isSender && !master && ciphertextIn(policy).some((key) => written.includes(key))) {
     return [
       Parse.Error.OPERATION_FORBIDDEN,
       `Only its sender may change what is encrypted in ${object.className}.`,

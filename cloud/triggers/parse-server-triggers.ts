@@ -7,11 +7,12 @@ interface ParseServerTriggers {
   getValidator(name: string, appId: string | undefined): BeforeSave[2];
   removeTrigger(type: string, className: string, appId: string | undefined): void;
   maybeRunTrigger(...run: Run): Promise<unknown>;
+  maybeRunFileTrigger(type: string, upload: { file: Parse.File }, ...rest: unknown[]): Promise<unknown>;
 }
 
 /**
  * Finds `lib/triggers.js` of the Parse Server that has loaded us. There is no public way to see what triggers there are, nor
- * to be earlier than a validator that is an object; the four functions have been there, with these parameters, from version
+ * to be earlier than a validator that is an object; the five functions have been there, with these parameters, from version
  * 5.6 to 9.10.
  *
  * @returns undefined where there is none, or another one
@@ -21,7 +22,8 @@ export function parseServerTriggers(): ParseServerTriggers | undefined {
     /[\\/]parse-server[\\/]lib[\\/]triggers\.js$/.test(name),
   );
   const triggers: Partial<ParseServerTriggers> = (file && require.cache[file]?.exports) || {};
-  const names = ['getTrigger', 'getValidator', 'removeTrigger', 'maybeRunTrigger'] as const;
+  const runs = ['maybeRunTrigger', 'maybeRunFileTrigger'] as const;
+  const names = ['getTrigger', 'getValidator', 'removeTrigger', ...runs] as const;
   return names.every((name) => typeof triggers[name] === 'function')
     ? (triggers as ParseServerTriggers)
     : undefined;
@@ -38,5 +40,14 @@ export function beforeEachRun(
     const [running, , object, original] = run;
     if (running === type && object) act(object, original);
     return maybeRunTrigger(...run);
+  };
+}
+
+/** Calls `act` with a file before each of its `beforeSave`, its validator included. */
+export function beforeEachUpload(triggers: ParseServerTriggers, act: (file: Parse.File) => void): void {
+  const { maybeRunFileTrigger } = triggers;
+  triggers.maybeRunFileTrigger = (type, upload, ...rest) => {
+    if (type === 'beforeSave') act(upload.file);
+    return maybeRunFileTrigger(type, upload, ...rest);
   };
 }

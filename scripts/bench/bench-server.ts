@@ -21,11 +21,13 @@ export const POLICY = {
 };
 
 const BUNDLE = "require('./e2ee');";
-// What tokens and saves are measured against: a function that does nothing, and a class like Message with an empty trigger.
+// What tokens, saves and uploads are measured against: a function that does nothing, a class like Message and files, both with an empty
+// trigger.
 const NOTHING = `
   const same = 'x'.repeat(430);
   Parse.Cloud.define('empty', ({ user }) => user && { token: same, identity: user.id, expiresAt: '2026-01-01T00:00:00.000Z' });
   Parse.Cloud.beforeSave('Unguarded', () => {});
+  Parse.Cloud.beforeSave(Parse.File, () => {});
 `;
 // The demo's function.
 const DEMO = `

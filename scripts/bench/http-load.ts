@@ -7,6 +7,7 @@ export interface Call {
   path: string;
   /** For the header. */
   sessionToken?: string | undefined;
+  /** Bytes as they are, anything else as JSON. */
   body: unknown;
 }
 
@@ -48,7 +49,7 @@ export function send(
   { method = 'POST', path, sessionToken, body }: Call,
 ): Promise<string> {
   return new Promise((done, fail) => {
-    const payload = JSON.stringify(body);
+    const payload = Buffer.isBuffer(body) ? body : JSON.stringify(body);
     const headers = {
       'X-Parse-Application-Id': appId,
       'X-Parse-Revocable-Session': '1',

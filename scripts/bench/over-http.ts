@@ -2,6 +2,7 @@ import type { BareParseServer } from '../local/bare-parse-server';
 import { type BenchServer, LOGIN, POLICY, startBenchServer } from './bench-server';
 import { type Call, type Load, load, send } from './http-load';
 import { interleave, type Ratio, ratioOf, type Target } from './rounds';
+import { uploadOptions } from './uploads';
 
 const CONNECTIONS = 8;
 const LOG_INS = 100;
@@ -30,9 +31,11 @@ export interface Row {
  * An option of the policy: what a call costs with it, beside the same call without. A new one is added here; that it costs
  * nothing when it is off is for test/cloud/queries.test.ts to hold.
  */
-interface PolicyOption {
+export interface PolicyOption {
   measure: string;
   against: string;
+  /** Of calls a second. */
+  rateTarget?: Target;
   /** Like `POLICY`, but for the option. */
   policy: object;
   /** What its server needs beside the credentials. */
@@ -49,6 +52,7 @@ const OPTIONS: PolicyOption[] = [
     calls: ({ userId, sessionToken }, count) =>
       repeat(count, { method: 'PUT', path: `/users/${userId}`, sessionToken, body: { nickname: 'a name' } }),
   },
+  ...uploadOptions,
 ];
 
 /**
@@ -210,7 +214,7 @@ async function measureSaves(server: BenchServer, { rounds, calls }: Effort, say:
 }
 
 async function measureOption(
-  { measure, against, policy, environment, calls }: PolicyOption,
+  { measure, against, rateTarget, policy, environment, calls }: PolicyOption,
   without: BenchServer,
   effort: Effort,
   say: (what: string) => void,
@@ -222,7 +226,7 @@ async function measureOption(
     const { on, off } = await interleave({ on: run(withOption), off: run(without) }, effort.rounds, (round) =>
       say(`${measure}, round ${round} of ${effort.rounds}`),
     );
-    return row(measure, against, on, off);
+    return row(measure, against, on, off, rateTarget && { rateTarget });
   } finally {
     await withOption.stop();
   }

@@ -75,7 +75,9 @@ export class ParseApp {
     }
     let json: unknown;
     try {
-      json = await response.json();
+      const text = await response.text();
+      // To `DELETE /files/…` Parse Server answers nothing.
+      json = response.ok && text === '' ? {} : JSON.parse(text);
     } catch {
       json = undefined;
     }

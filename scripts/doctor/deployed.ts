@@ -14,6 +14,7 @@ import type { ClassPolicy, Policy } from '../../cloud/policy';
 import type { IssuedToken } from '../../cloud/tokens/issued-token';
 import { inShort, type ParseApp } from '../command-line/parse-app';
 import { type Column, columnOf } from '../project/policy';
+import { checkUpload } from './files';
 import { type Finding, type Findings, fault, ok, skipped, warning } from './finding';
 import { checkVirgilCloud } from './virgil-cloud';
 import { claimFaults, isSignedWith } from './virgil-token';
@@ -76,13 +77,17 @@ async function checkPublicConfig(app: ParseApp): Promise<Finding> {
     : ok(check, 'shows no credential to the public');
 }
 
-/** Checks what a user gets of a deployed app, and deletes what it made: the session, and the rows that were accepted. */
+/**
+ * Checks what a user gets of a deployed app, and deletes what it made: the session, and the rows that were accepted.
+ *
+ * @returns the name of a file that was accepted, which no user may delete
+ */
 export async function* checkAsUser(
   app: ParseApp,
   policy: Policy,
   user: { username: string; password: string },
   environment: Environment,
-): Findings {
+): AsyncGenerator<Finding, string | undefined> {
   const { status, body } = await app.call<{ objectId: string; sessionToken: string }>('POST', '/login', user);
   if (!body.objectId || !body.sessionToken) {
     yield fault(
@@ -91,7 +96,7 @@ export async function* checkAsUser(
         ? 'no such user, or another password: check DOCTOR_USER and DOCTOR_PASSWORD, or what you typed.'
         : `the server does not let this user log in (${inShort({ status, body })}).`,
     );
-    return;
+    return undefined;
   }
   const { objectId: identity, sessionToken } = body;
   yield ok('log in', 'the user has a session');
@@ -103,6 +108,7 @@ export async function* checkAsUser(
       const maySave = classPolicy.encrypted.length === 0 || (yield* checkGuard(className, classPolicy, rows));
       if (maySave) yield* checkSave(className, classPolicy, rows);
     }
+    return policy.files && (yield* checkUpload(app, sessionToken));
   } finally {
     const logout = await app.call('POST', '/logout', {}, { sessionToken });
     yield logout.status === 200

@@ -1,7 +1,8 @@
 import type { ClassPolicy, Policy } from '../../cloud/policy';
+import { ENCRYPTED_FILE } from '../../cloud/triggers/file-guard';
 import { PARSE_FIELDS, whyNotEnvelope } from '../../cloud/triggers/guard';
 import { type ClassSchema, inShort, type ParseApp } from '../command-line/parse-app';
-import { wrongTypes } from '../project/policy';
+import { fieldsOf, wrongTypes } from '../project/policy';
 import { type Finding, type Findings, fault, ok, skipped, warning } from './finding';
 
 // Of each class, the oldest rows are looked at: those may be older than the guard.
@@ -25,7 +26,7 @@ export async function* checkSchema(app: ParseApp, policy: Policy, masterKey: str
     yield checkPermissions(schema, classPolicy);
     yield* checkFields(schema, classPolicy);
     yield checkDefaults(schema);
-    if (classPolicy.encrypted.length > 0) yield await checkRows(app, className, classPolicy, masterKey);
+    yield* checkRows(app, className, classPolicy, masterKey);
   }
 }
 
@@ -70,11 +71,10 @@ function checkPermissions({ className, classLevelPermissions }: ClassSchema, { m
 }
 
 function* checkFields({ className, fields }: ClassSchema, policy: ClassPolicy): Generator<Finding> {
-  const { encrypted, plain } = policy;
   const check = `${className} fields`;
-  const known = [...PARSE_FIELDS, ...encrypted, ...plain];
-  const unknown = Object.keys(fields).filter((field) => !known.includes(field));
-  const missing = [...encrypted, ...plain].filter((field) => !fields[field]);
+  const known = fieldsOf(policy);
+  const unknown = Object.keys(fields).filter((field) => ![...PARSE_FIELDS, ...known].includes(field));
+  const missing = known.filter((field) => !fields[field]);
   const faults: [string[], string, string][] = [
     [unknown, 'not in the policy', 'Name them in back4app.json, or delete them in the dashboard.'],
     [missing, 'not there', 'Add them: npm run schema.'],
@@ -102,18 +102,21 @@ function checkDefaults({ className, fields }: ClassSchema): Finding {
     : ok(check, 'no field has a default value');
 }
 
-async function checkRows(
+async function* checkRows(
   app: ParseApp,
   className: string,
   policy: ClassPolicy,
   masterKey: string,
-): Promise<Finding> {
+): Findings {
+  const { encrypted, files = [] } = policy;
+  if (encrypted.length + files.length === 0) return;
   const check = `${className} rows`;
   let rows = 0;
   let plaintext = 0;
+  let telling = 0;
   for (let page = ROWS_A_PAGE; page === ROWS_A_PAGE && rows < MAX_ROWS; ) {
     const parameters = new URLSearchParams({
-      keys: policy.encrypted.join(','),
+      keys: [...encrypted, ...files].join(','),
       order: 'createdAt',
       skip: String(rows),
       limit: String(ROWS_A_PAGE),
@@ -125,20 +128,34 @@ async function checkRows(
       { masterKey },
     );
     const { results } = answer.body;
-    if (!results) return fault(check, `cannot be read (${inShort(answer)}).`);
+    if (!results) {
+      yield fault(check, `cannot be read (${inShort(answer)}).`);
+      return;
+    }
     page = results.length;
     rows += page;
-    plaintext += results.filter((row) =>
-      policy.encrypted.some((field) => isPlaintext(row[field], policy)),
-    ).length;
+    plaintext += results.filter((row) => encrypted.some((field) => isPlaintext(row[field], policy))).length;
+    telling += results.filter((row) => files.some((field) => isTelling(row[field]))).length;
   }
   const looked = rows < MAX_ROWS ? `${rows} rows` : `the oldest ${rows} rows`;
-  if (plaintext === 0) return ok(check, `no plaintext in ${looked}`);
   const complain = policy.mode === 'report' ? warning : fault;
-  return complain(
-    check,
-    `${plaintext} of ${looked} hold plaintext in an encrypted field, from before the guard: have a client encrypt them, or delete them.`,
-  );
+  if (plaintext > 0) {
+    yield complain(
+      check,
+      `${plaintext} of ${looked} hold plaintext in an encrypted field, from before the guard: have a client encrypt them, or delete them.`,
+    );
+  } else yield ok(check, `no plaintext in ${looked}`);
+  if (telling > 0) {
+    yield complain(
+      `${className} files`,
+      `${telling} of ${looked} hold a file from before the guard, whose name may tell what it is, and which may not be encrypted: ` +
+        'have a client encrypt and upload it anew, and delete the old one.',
+    );
+  }
+}
+
+function isTelling(file: unknown): boolean {
+  return file !== undefined && file !== null && !ENCRYPTED_FILE.test((file as { name: string }).name);
 }
 
 function isPlaintext(value: unknown, policy: ClassPolicy): boolean {

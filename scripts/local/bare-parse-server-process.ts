@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import express from 'express';
 import type { ChildSettings } from './bare-parse-server';
 import { openDatabase } from './database';
+import { filesAdapterFor } from './files-adapter';
 import { type StoredRows, storedRows } from './stored-rows';
 
 const settings = JSON.parse(process.argv[2] as string) as ChildSettings;
@@ -32,6 +33,7 @@ async function main(): Promise<void> {
     databaseURI: database.uri,
     databaseOptions: database.options,
     logsFolder: join(settings.folder, 'logs'),
+    filesAdapter: filesAdapterFor(database.uri, join(settings.folder, 'files')),
     serverURL: `${url}/parse`,
     serverStartComplete: () => started(),
     ...settings.parseOptions,

@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { databaseFor } from '../engines/databases';
@@ -43,7 +43,7 @@ export interface BareParseServer {
   masterKey: string;
   /** All that the server has printed or written to its log files until now. */
   logged(): Promise<string>;
-  /** Every row of every class, as the database holds them. */
+  /** Every row of every class, and every file with its name, as they are stored. */
   stored(): Promise<string>;
   /** What the database holds, past Parse Server. */
   rows: Omit<StoredRows, 'dump'>;
@@ -164,7 +164,13 @@ export async function startBareParseServer(options: BareParseServerOptions = {})
       }
       return written();
     },
-    stored: () => rows.dump(),
+    async stored() {
+      // On MongoDB they are rows.
+      const files = join(folder, 'files');
+      const names = existsSync(files) ? readdirSync(files) : [];
+      const contents = names.map((name) => `${name}: ${readFileSync(join(files, name), 'latin1')}`);
+      return [await rows.dump(), ...contents].join('\n');
+    },
     rows,
     sql: (query) => ask({ sql: query }) as Promise<Row[]>,
     async setEnvironment(changes) {

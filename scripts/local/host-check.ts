@@ -36,14 +36,28 @@ export function foreignHeader(
   { host, origin }: IncomingHttpHeaders,
   allowed?: string,
 ): 'Host' | 'Origin' | undefined {
-  const everyAddress = allowed === '0.0.0.0' || allowed === '::';
   const isOurs = (name: string) => LOCAL_NAME.test(name) || (name !== '' && name === allowed?.toLowerCase());
   const name = nameIn(host);
-  if (!isOurs(name) && !(everyAddress && isIP(name))) return 'Host';
+  if (!isOurs(name) && !(isEveryAddress(allowed) && isIP(name))) return 'Host';
   if (origin === undefined || APP_ORIGINS.includes(origin)) return undefined;
   // ws: is what some native WebSocket clients send, with the server's own name.
   const page = nameIn(/^(?:http|ws)s?:\/\/(.+)$/.exec(origin)?.[1]);
   return isOurs(page) || page === name ? undefined : 'Origin';
+}
+
+/**
+ * The hosts by which clients know this server, and so those of the files that it gives out.
+ *
+ * @param allowed as above
+ * @returns as Parse Server takes them for `allowedFileUrlDomains`
+ */
+export function hostsOf(allowed?: string): string[] {
+  if (isEveryAddress(allowed)) return ['*'];
+  return ['localhost', '*.localhost', '127.0.0.1', '[::1]', ...(allowed ? [allowed] : [])];
+}
+
+function isEveryAddress(allowed?: string): boolean {
+  return allowed === '0.0.0.0' || allowed === '::';
 }
 
 /** The name in `name:port`, or an empty string. */

@@ -5,6 +5,8 @@ import type { Express } from 'express';
 import { ParseGraphQLServer, ParseServer } from 'parse-server';
 import type { Policy } from '../../cloud/policy';
 import { columnOf } from '../project/policy';
+import { filesAdapterFor } from './files-adapter';
+import { hostsOf } from './host-check';
 
 interface ParseServerSettings {
   appId: string;
@@ -15,12 +17,15 @@ interface ParseServerSettings {
   cloud: string;
   /** Where Parse Server's own logs go. */
   logsFolder: string;
+  /** Where files are stored, where the database does not take them. */
+  filesFolder: string;
+  /** The variable `HOST`. */
+  host?: string;
   classes: Policy['classes'];
 }
 
 // Options whose default changes in the next Parse Server, at their new values: it warns of each one left out.
 const NEXT_DEFAULTS = {
-  fileUpload: { allowedFileUrlDomains: [] },
   pages: { encodePageParamHeaders: true },
   readOnlyMasterKeyIps: ['127.0.0.1', '::1'],
   requestComplexity: {
@@ -52,7 +57,8 @@ export async function startParseServer(
   url: string,
   settings: ParseServerSettings,
 ): Promise<() => Promise<void>> {
-  const { appId, masterKey, databaseURI, databaseOptions, cloud, logsFolder, classes } = settings;
+  const { appId, masterKey, databaseURI, databaseOptions, cloud, logsFolder, filesFolder, host, classes } =
+    settings;
   const options = {
     ...NEXT_DEFAULTS,
     appId,
@@ -61,6 +67,9 @@ export async function startParseServer(
     databaseOptions,
     cloud,
     logsFolder,
+    filesAdapter: filesAdapterFor(databaseURI, filesFolder),
+    // Parse Server refuses rows with files of other hosts.
+    fileUpload: { allowedFileUrlDomains: hostsOf(host) },
     serverURL: `${url}/parse`,
     allowClientClassCreation: false,
     liveQuery: { classNames: Object.keys(classes) },
@@ -104,8 +113,8 @@ async function createClasses(
   const existing = (await (await fetch(schemas, { headers })).json()) as { results: { className: string }[] };
   for (const [className, policy] of Object.entries(classes)) {
     if (existing.results.some((schema) => schema.className === className)) continue;
-    const { encrypted, sender, types } = policy;
-    const typed = [...encrypted, ...(sender ? [sender] : []), ...Object.keys(types)];
+    const { encrypted, sender, types, files = [] } = policy;
+    const typed = [...encrypted, ...files, ...(sender ? [sender] : []), ...Object.keys(types)];
     const fields = typed.map((field) => [field, columnOf(policy, field)]);
     const answer = await fetch(`${schemas}/${className}`, {
       method: 'POST',

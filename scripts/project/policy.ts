@@ -32,6 +32,7 @@ const classPolicy = z
     mode: z.enum(['enforce', 'report']).default('enforce'),
     encrypted: z.array(fieldName),
     plain: plainFields,
+    files: z.array(fieldName).optional(),
     sender: fieldName.optional(),
     maxPayloadBytes: z.int().min(1).default(262_144),
     maxPlainBytes: z.int().min(1).default(256),
@@ -43,7 +44,7 @@ const classPolicy = z
     types: Array.isArray(plain) ? {} : plain,
   }))
   .check(({ value, issues }) => {
-    const fields = [...value.encrypted, ...value.plain];
+    const fields = fieldsOf(value);
     const twice = fields.find((field, i) => fields.indexOf(field) !== i);
     if (twice !== undefined) {
       issues.push({ code: 'custom', input: value, message: `names the field ${twice} twice` });
@@ -78,13 +79,44 @@ const nexmoPolicy = z.strictObject({ tokenTtlSeconds, acl: z.record(aclPath, z.l
   acl: { '/*/users/**': {}, '/*/conversations/**': {}, '/*/sessions/**': {} },
 });
 
-const policySchema = z.strictObject({
+const ENCRYPTED_FILE = 'e2ee-';
+const UPLOADED_AS = 'e2ee.bin';
+const plainPrefix = z
+  .string()
+  .regex(/^[A-Za-z0-9_][\w@. ~-]*$/, 'not how the name of a file begins')
+  .refine(
+    (prefix) =>
+      ![ENCRYPTED_FILE, UPLOADED_AS].some((name) => name.startsWith(prefix)) &&
+      !prefix.startsWith(ENCRYPTED_FILE),
+    'the names of encrypted files begin like this',
+  );
+
+const filePolicy = z.strictObject({
+  plain: z.array(plainPrefix).default([]),
+  maxBytes: z.int().min(1).default(20_971_520),
+  allowLegacyEncrypt: z.boolean().default(false),
+});
+
+const policyObject = z.strictObject({
   virgil: z.strictObject({ tokenTtlSeconds, guardUserIds: z.boolean().default(false) }),
   nexmo: nexmoPolicy,
   classes: z.record(
     z.string().regex(/^[A-Za-z][A-Za-z0-9_]*$/, 'not the name of a class of yours'),
     classPolicy,
   ),
+  files: filePolicy.optional(),
+});
+
+const policySchema = policyObject.check(({ value, issues }) => {
+  for (const [className, { files = [] }] of Object.entries(value.classes)) {
+    if (files.length === 0 || value.files) continue;
+    issues.push({
+      code: 'custom',
+      input: value,
+      path: ['classes', className, 'files'],
+      message: 'needs the policy of uploads beside it: "files": {}',
+    });
+  }
 });
 
 /**
@@ -120,8 +152,18 @@ export interface Column {
   targetClass?: string;
 }
 
+/** All fields of a class that the policy names. */
+export function fieldsOf({
+  encrypted,
+  plain,
+  files = [],
+}: Pick<ClassPolicy, 'encrypted' | 'plain' | 'files'>): string[] {
+  return [...encrypted, ...plain, ...files];
+}
+
 /** The column that a field of the policy needs: of the type that the policy says, else String. */
-export function columnOf({ types }: ClassPolicy, field: string): Column {
+export function columnOf({ types, files }: ClassPolicy, field: string): Column {
+  if (files?.includes(field)) return { type: 'File' };
   const type = types[field] ?? 'String';
   const [, targetClass] = /^Pointer<(\w+)>$/.exec(type) ?? [];
   return targetClass ? { type: 'Pointer', targetClass } : { type };
@@ -143,10 +185,10 @@ export function typeName({ type, targetClass }: Column): string {
  * @returns a sentence for each: what the field is, and what it must be
  */
 export function wrongTypes(policy: ClassPolicy, columns: Record<string, Column>): string[] {
-  return [...policy.encrypted, ...policy.plain].flatMap((field) => {
+  return fieldsOf(policy).flatMap((field) => {
     const column = columns[field];
     if (!column) return [];
-    const isFree = !policy.encrypted.includes(field) && field !== policy.sender && !policy.types[field];
+    const isFree = policy.plain.includes(field) && field !== policy.sender && !policy.types[field];
     const is = typeName(column);
     const must = typeName(columnOf(policy, field));
     if (isFree ? PLAIN_TYPES.includes(column.type) : is === must) return [];

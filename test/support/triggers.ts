@@ -35,6 +35,22 @@ export function startTriggers() {
   Object.assign(globalThis, { Parse: ParseSdk });
   ParseSdk.initialize('app');
   const applicationId = 'app';
+  const config = () => ({ applicationId, logLevels, loggerController: logger });
+  const authOf = (by: Caller) => ({
+    isMaster: by.master === true,
+    user: by.user,
+    getUserRoles: async () => [],
+  });
+  /** @returns what the trigger leads to, or the error that the client would get */
+  async function outcomeOf<Result>(run: Promise<Result>): Promise<Result | string> {
+    try {
+      return await Promise.race([run, neverSettled()]);
+    } catch (error) {
+      if (error instanceof ParseSdk.Error)
+        return `${(error as Parse.Error).code} ${(error as Error).message}`;
+      throw error;
+    }
+  }
   const logLevels = { triggerBeforeSuccess: 'info', triggerBeforeError: 'error', triggerAfter: 'info' };
 
   return {
@@ -62,16 +78,26 @@ export function startTriggers() {
      */
     async save(className: string, { written, stored, by = {} }: Save, type = 'beforeSave'): Promise<unknown> {
       const { object, original: row } = objectsOfSave(className, written, stored);
-      const auth = { isMaster: by.master === true, user: by.user, getUserRoles: async () => [] };
-      const config = { applicationId, logLevels, loggerController: logger };
-      try {
-        const run = triggers.maybeRunTrigger(type, auth, object, row, config, {});
-        return (await Promise.race([run, neverSettled()]))?.object;
-      } catch (error) {
-        if (error instanceof ParseSdk.Error)
-          return `${(error as Parse.Error).code} ${(error as Error).message}`;
-        throw error;
-      }
+      const run = triggers.maybeRunTrigger(type, authOf(by), object, row, config(), {});
+      const outcome = await outcomeOf<{ object: unknown } | undefined>(run);
+      return typeof outcome === 'string' ? outcome : outcome?.object;
+    },
+    /**
+     * Runs `beforeSave` of a file as Parse Server does, and any other trigger of a file.
+     *
+     * @param how a stream has no `_data`
+     * @returns the file that it would store, or the error that the client would get
+     */
+    async upload(
+      file: Parse.File,
+      { by = {}, stream }: { by?: Caller; stream?: boolean } = {},
+      type = 'beforeSave',
+    ): Promise<Parse.File | string> {
+      const upload = { file, fileSize: 1, ...(stream && { stream }) };
+      const outcome = await outcomeOf<unknown>(
+        triggers.maybeRunFileTrigger(type, upload, config(), authOf(by)),
+      );
+      return typeof outcome === 'string' || outcome instanceof ParseSdk.File ? (outcome as string) : file;
     },
   };
 }

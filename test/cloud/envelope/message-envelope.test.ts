@@ -183,6 +183,15 @@ describe('refuses', () => {
     expect(refusalOf(put(path, value))).toBe(NOT_AN_ENVELOPE);
   });
 
+  test('more than 10,000 recipients', () => {
+    const repeat = (times: number) => (header: DerNode) => {
+      const recipients = at(header, ...RECIPIENTS);
+      recipients.content = Array(times).fill(at(recipients, 0));
+    };
+    expect(refusalOf(repeat(10_000))).toBeUndefined();
+    expect(refusalOf(repeat(10_001))).toBe(NOT_AN_ENVELOPE);
+  });
+
   test('no recipients', () => {
     expect(refusalOf((header) => Object.assign(at(header, ...RECIPIENTS), { content: [] }))).toBe(
       'no recipients',
@@ -246,14 +255,19 @@ describe('what the deprecated encrypt() adds, where the policy allows it', () =>
     expect(legacyRefusalOf(putParameter(name, value()))).toBe(NOT_AN_ENVELOPE);
   });
 
-  test('one without the other is refused, and so is neither', () => {
-    for (const left of [[0], [1], []]) {
-      const keep = (header: DerNode) => {
-        const set = at(header, 2, 0);
-        set.content = left.map((position) => at(set, position));
-      };
-      expect(legacyRefusalOf(keep)).toBe(NOT_AN_ENVELOPE);
-    }
+  test('a signature alone is accepted, as encryptFile() leaves it; a signer ID alone is refused, and so is neither', () => {
+    const keep = (names: string[]) => (header: DerNode) => {
+      const set = at(header, 2, 0);
+      set.content = (set.content as DerNode[]).filter((pair) =>
+        names.includes(at(pair, 0).content.toString()),
+      );
+    };
+    expect(legacyRefusalOf(keep(['VIRGIL-DATA-SIGNATURE']))).toBeUndefined();
+    expect(refusalOf(keep(['VIRGIL-DATA-SIGNATURE']), legacyEncrypt())).toBe(
+      'made by the deprecated encrypt()',
+    );
+    for (const names of [['VIRGIL-DATA-SIGNER-ID'], []])
+      expect(legacyRefusalOf(keep(names))).toBe(NOT_AN_ENVELOPE);
   });
 });
 
@@ -328,8 +342,8 @@ describe('with all lengths right, no value may be missing, come twice, have anot
     expect(accepted(authEncrypt(), false)).toEqual({ ...harmless, missing: ['2', '4'] });
   });
 
-  test('the deprecated encrypt(), but that the custom parameters may be missing', () => {
+  test('the deprecated encrypt(), but that the custom parameters may be missing, or the signer ID of them', () => {
     const envelope = crypto.signThenEncrypt('hello', alice.privateKey, crypto.generateKeys().publicKey);
-    expect(accepted(envelope, true)).toEqual({ ...harmless, missing: ['2'] });
+    expect(accepted(envelope, true)).toEqual({ ...harmless, missing: ['2', '2.0.0'] });
   });
 });

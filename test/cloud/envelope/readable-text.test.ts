@@ -149,6 +149,21 @@ describe('ASCII, UTF-16 and UTF-32', () => {
     },
   );
 
+  test.each(Object.entries(encodings))(
+    '%s: 48 bytes are found where there are more than 64 KB, and no fewer',
+    (_name, text) => {
+      const around = (length: number, before: number) => {
+        const hidden = text.subarray(0, length);
+        return [noise(before), hidden, noise(65_536 - length)];
+      };
+      for (let before = 1; before < 60; before++) {
+        expect(isReadable(...around(48, before))).toBe(true);
+        expect(isReadable(...around(47, before))).toBe(false);
+      }
+      expect(isReadable(...around(32, 0))).toBe(true);
+    },
+  );
+
   test('are looked for from start to end only', () => {
     const bytes = Buffer.concat([noise(40), encodings.ASCII.subarray(0, 32), noise(40)]);
     expect(hasReadableText(bytes, 40, 72)).toBe(true);

@@ -15,7 +15,7 @@ const text = (length: number) =>
   'The quick brown fox jumps over it. '.repeat(Math.ceil(length / 35)).slice(0, length);
 
 /** The reason for which a payload is refused; undefined where it is accepted. */
-function refusal(payload: string, options = strict): string | undefined {
+function refusal(payload: string | Uint8Array, options = strict): string | undefined {
   try {
     recogniseEnvelope(payload, options);
     return undefined;
@@ -107,6 +107,89 @@ describe('accepts what E3Kit makes', () => {
           return refusal(base64(envelope)) === undefined;
         },
       ),
+    );
+  });
+});
+
+describe('the bytes of a file', () => {
+  const photo = randomBytes(100_000);
+  const file = (padded: boolean) =>
+    Buffer.from(crypto.signAndEncrypt(photo, alice.privateKey, bob.publicKey, padded));
+
+  test.each([true, false])('are recognised as their base64 is; padded: %s', (padded) => {
+    const bytes = file(padded);
+    const { ciphertextOffset, kind } = recogniseEnvelope(bytes, strict);
+    expect({ ciphertextOffset, kind }).toEqual({
+      ciphertextOffset: recogniseEnvelope(base64(bytes), strict).ciphertextOffset,
+      kind: 'message',
+    });
+  });
+
+  test('may be what a stream was made of, and the bytes of a group message', () => {
+    const stream = crypto.createStreamSignAndEncrypt(
+      alice.privateKey,
+      [alice.publicKey, bob.publicKey],
+      true,
+    );
+    const parts = [stream.start(photo.length), stream.update(photo), stream.final()];
+    expect(refusal(Buffer.concat(parts))).toBeUndefined();
+    const group = crypto.generateGroupSession(groupId);
+    expect(
+      refusal(Buffer.from(group.encrypt(base64(photo).slice(0, 900), alice.privateKey))),
+    ).toBeUndefined();
+  });
+
+  test('that encryptFile() makes are refused by name, and accepted where the policy allows it', () => {
+    const cipher = crypto.createStreamCipher(
+      bob.publicKey,
+      crypto.calculateSignature(photo, alice.privateKey),
+    );
+    const bytes = Buffer.concat([cipher.start(), cipher.update(photo), cipher.final()]);
+    expect(refusal(bytes)).toBe('made by the deprecated encrypt()');
+    expect(refusal(bytes, legacy)).toBeUndefined();
+  });
+
+  test('are refused where they are no envelope: other kinds of files, and text', () => {
+    const of = (hex: string) => Buffer.concat([Buffer.from(hex, 'hex'), photo]);
+    const files = {
+      empty: Buffer.alloc(0),
+      'one byte': Buffer.from([0x30]),
+      PNG: of('89504e470d0a1a0a'),
+      JPEG: of('ffd8ffe000104a464946'),
+      PDF: of('255044462d312e370a'),
+      ZIP: of('504b0304'),
+      Ogg: of('4f67675300020000'),
+      'a certificate (DER)': of('30820122300d06092a864886f70d010101'),
+      'text in base64': Buffer.from(base64(file(true))),
+      text: Buffer.from(text(5000)),
+    };
+    for (const [name, bytes] of Object.entries(files)) {
+      expect([name, refusal(bytes)]).toEqual([name, 'not an E3Kit envelope']);
+    }
+  });
+
+  test('are refused with a real header and text behind it, or fewer bytes than it announces', () => {
+    const bytes = file(false);
+    const { ciphertextOffset } = recogniseEnvelope(bytes, strict);
+    const header = bytes.subarray(0, ciphertextOffset);
+    const page = Buffer.from(text(bytes.length - ciphertextOffset));
+    expect(refusal(Buffer.concat([header, page]))).toBe('readable text in disguise');
+    expect(refusal(bytes.subarray(0, 1000))).toBe('ciphertext cut short');
+    const jpeg = Buffer.concat([header, Buffer.from('ffd8ffe1', 'hex'), photo, Buffer.from(text(48)), photo]);
+    expect(refusal(jpeg)).toBe('readable text in disguise');
+  });
+
+  test('whatever they are, are recognised or refused, and nothing else is thrown', () => {
+    const start = fc.constantFrom(
+      Buffer.alloc(0),
+      Buffer.from([0x30]),
+      Buffer.from([8, 0]),
+      Buffer.from([8, 2]),
+    );
+    fc.assert(
+      fc.property(start, fc.uint8Array({ maxLength: 300 }), (first, rest) => {
+        expect(refusal(Buffer.concat([first, rest]))).toBeDefined();
+      }),
     );
   });
 });

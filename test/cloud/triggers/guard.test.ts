@@ -3,6 +3,7 @@ import { recogniseEnvelope } from '../../../cloud/envelope/recognise-envelope';
 import { type BareParseServer, startBareParseServer } from '../../../scripts/local/bare-parse-server';
 import { envelopeMaker } from '../../support/envelopes';
 import { type Answer, type Caller, restClient } from '../../support/rest';
+import { tracesOf } from '../../support/traces';
 import { loadVirgilCrypto } from '../../support/virgil-crypto';
 
 type User = Awaited<ReturnType<ReturnType<typeof restClient>['signUp']>>;
@@ -14,13 +15,7 @@ const NO_SESSION = 209;
 
 // Every text that must leave no trace holds one of these words, in the clear or in base64 at any offset.
 const SECRET = 'Xylophone';
-const TRACES = [
-  SECRET,
-  ...[0, 1, 2].map((offset) => {
-    const encoded = Buffer.from(' '.repeat(offset) + SECRET).toString('base64');
-    return encoded.slice(offset && offset + 1, 11);
-  }),
-];
+const TRACES = tracesOf(SECRET);
 
 const policy = {
   virgil: { tokenTtlSeconds: 1200 },

@@ -434,6 +434,50 @@ describe('a Pointer as the sender', () => {
   });
 });
 
+describe('a field for encrypted files', () => {
+  const withFiles: ClassPolicy = { ...policy, encrypted: [], files: ['photo', 'voice'] };
+  const name = `${'a'.repeat(32)}_e2ee-${'0'.repeat(32)}.bin`;
+  const file = { __type: 'File', name, url: `http://127.0.0.1/${name}` };
+  const png = { __type: 'File', name: 'Bob.png', url: 'http://127.0.0.1/Bob.png' };
+  const add = (photo: unknown, caller?: Caller) =>
+    create({ body: DELETE, title: DELETE, photo }, caller, {
+      ...withFiles,
+      plain: [...policy.plain, 'body', 'title'],
+    });
+  const change = (photo: unknown, caller?: Caller) => update({ photo }, caller, {}, withFiles);
+  const NOT_FILE = '142 Message.photo must be nothing, or a Parse.File that was uploaded encrypted.';
+
+  test('holds one, or nothing, and need not be written', () => {
+    for (const value of [file, null, DELETE]) expect([add(value), change(value)]).toEqual(['none', 'none']);
+    expect(update({ tag: 'a tag' }, alice, { photo: 'an old text' }, withFiles)).toBe('none');
+  });
+
+  test.each([
+    ['another file', png],
+    ['a text', name],
+    ['an object', { name, url: file.url }],
+    ['a list of files', [file]],
+    ['a number', 1],
+    ['a Relation', { __op: 'AddRelation', objects: [pointer('Message', 'x')] }],
+  ])('does not hold %s, whoever writes it', (_name, value) => {
+    for (const caller of [alice, master]) {
+      expect([add(value, caller), change(value, caller)]).toEqual([NOT_FILE, NOT_FILE]);
+    }
+  });
+
+  test('is changed by the sender alone, or the master key', () => {
+    expect([change(file), change(file, master), change(file, bob)]).toEqual([
+      'none',
+      'none',
+      '119 Only its sender may change what is encrypted in Message.',
+    ]);
+  });
+
+  test('of a policy without files is a field that the policy does not name', () => {
+    expect(update({ photo: file })).toBe(stray('photo'));
+  });
+});
+
 describe('a report', () => {
   const report = (request: SaveRequest, how = policy) => {
     const lines: string[] = [];

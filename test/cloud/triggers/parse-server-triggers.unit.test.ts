@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { beforeEachRun, parseServerTriggers } from '../../../cloud/triggers/parse-server-triggers';
 import { startTriggers } from '../../support/triggers';
 
-const FUNCTIONS = ['getTrigger', 'getValidator', 'removeTrigger', 'maybeRunTrigger'];
+const FUNCTIONS = ['getTrigger', 'getValidator', 'removeTrigger', 'maybeRunTrigger', 'maybeRunFileTrigger'];
 
 // First: afterwards there is a Parse Server in this process.
 test('where none is loaded there are none, whatever other modules there are', () => {

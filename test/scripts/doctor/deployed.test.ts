@@ -110,6 +110,7 @@ describe('an app that is deployed as it should be', () => {
       'Message guard',
       'Message save',
       'ChatThread save',
+      'files',
       'log out',
       'master key',
       'webhooks',
@@ -280,6 +281,21 @@ describe('an app without this package, with a past', () => {
     expect(await rows()).toEqual(before);
   });
 
+  test('files that are not encrypted are taken: what was uploaded is deleted with the master key, and named without', async () => {
+    const files = async () => (await server.stored()).split('_e2ee.bin').length - 1;
+    const before = await files();
+    const alone = await doctor(server, user);
+    expect(alone.byCheck.files).toEqual(fault(/one that is not encrypted is accepted: npm run deploy/));
+    expect(alone.byCheck['files left']).toEqual(
+      fault(/^the doctor's \w+_e2ee\.bin is still there: only the master key/),
+    );
+    expect(await files()).toBe(before + 1);
+    const withKey = await doctor(server, { ...user, ...key });
+    expect(withKey.byCheck.files).toEqual(alone.byCheck.files);
+    expect(withKey.byCheck['files left']).toEqual(ok);
+    expect(await files()).toBe(before + 1);
+  });
+
   test("users' IDs that the policy says are guarded, tried in a save that changes nothing", async () => {
     const stored = async () => (await client.call('GET', `/users/${identity}`, undefined, master)).body;
     const before = await stored();
@@ -432,6 +448,47 @@ describe('an app without this package, with a past', () => {
     });
     expect(results).toHaveLength(1);
   });
+});
+
+test('a class with files: its columns, and those in it whose names tell', async () => {
+  const elsewhere = makeProject();
+  const Photo = { encrypted: [], plain: [], files: ['photo'] };
+  const policy = { virgil: { tokenTtlSeconds: 1200 }, files: {}, classes: { Photo } };
+  elsewhere.write('back4app.json', JSON.stringify(policy));
+  const server = await startBareParseServer({
+    cloudCode: '',
+    parseOptions: { fileUpload: { enableForAuthenticatedUser: false } },
+  });
+  const client = restClient(server);
+  const user = { DOCTOR_USER: (await client.signUp()).username, DOCTOR_PASSWORD: password };
+  const key = { PARSE_MASTER_KEY: server.masterKey };
+  const app = ['--server', server.url, '--app-id', server.appId];
+  const schema = await elsewhere.run('schema', [...app, '--yes'], key);
+  expect(schema.stdout).toContain('+ field photo: File\n');
+  const names = [
+    'MRI scan of Bob.png',
+    `e2ee-${'0'.repeat(32)}.bin`,
+    `${'1'.repeat(32)}_e2ee-${'0'.repeat(32)}.bin`,
+  ];
+  for (const photo of [
+    ...names.map((name) => ({ __type: 'File', name, url: `${server.url}/${name}` })),
+    null,
+  ]) {
+    const { status } = await client.call('POST', '/classes/Photo', { photo }, master);
+    expect(status).toBe(201);
+  }
+  const { stdout } = await elsewhere.run('doctor', app, { ...user, ...key });
+  printed.push(stdout);
+  await server.stop();
+  elsewhere.remove();
+  expect(stdout).toMatch(/^ok +Photo fields +those of the policy$/m);
+  expect(stdout).toMatch(
+    /^fault +Photo files +1 of 4 rows hold a file from before the guard, whose name may tell/m,
+  );
+  expect(stdout).not.toContain('MRI');
+  expect(stdout).toMatch(
+    /^fault +files +the server lets users upload no e2ee\.bin: see enableForAuthenticatedUser/m,
+  );
 });
 
 test('a class of typed fields, with a Pointer as sender: a client can save', async () => {

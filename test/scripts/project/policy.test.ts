@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { readPolicy } from '../../../scripts/project/policy';
+import type { ClassPolicy } from '../../../cloud/policy';
+import { columnOf, readPolicy, wrongTypes } from '../../../scripts/project/policy';
 
 const folder = mkdtempSync(join(tmpdir(), 'e2ee-policy-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -41,6 +42,34 @@ test('plain fields may have types, of which a sender has one of two', () => {
   }).classes;
   expect(Message).toMatchObject({ plain: Object.keys(plain), types: plain, sender: 'from' });
 });
+
+test('files: nothing without `files`, and defaults with it', () => {
+  const photo = { encrypted: [], plain: [], files: ['photo'] };
+  expect(read({ virgil, classes: {} }).files).toBeUndefined();
+  const policy = read({ virgil, files: {}, classes: { Photo: photo } });
+  expect(policy.files).toEqual({ plain: [], maxBytes: 20_971_520, allowLegacyEncrypt: false });
+  expect(policy.classes.Photo?.files).toEqual(['photo']);
+  expect(columnOf(policy.classes.Photo as ClassPolicy, 'photo')).toEqual({ type: 'File' });
+  const wrong = wrongTypes(policy.classes.Photo as ClassPolicy, { photo: { type: 'String' } });
+  expect(wrong).toEqual(['photo is of type String, and must be File']);
+  expect(wrongTypes(policy.classes.Photo as ClassPolicy, { photo: { type: 'File' } })).toEqual([]);
+});
+
+test.each(['', 'e', 'e2ee', 'e2ee-', 'e2ee-0', 'e2ee.', 'e2ee.bin', '/avatar', '-avatar', 5])(
+  'no file is plain whose name begins %j: an encrypted one would be, or none',
+  (prefix) => {
+    expect(() => read({ virgil, files: { plain: ['avatar-', prefix] }, classes: {} })).toThrow(
+      'files.plain.1: ',
+    );
+  },
+);
+
+test.each(['avatar-', 'E2EE-', 'e2e-', 'e2ee_', 'pub lic.', '0'])(
+  'files may be plain whose names begin %j',
+  (prefix) => {
+    expect(read({ virgil, files: { plain: [prefix] }, classes: {} }).files?.plain).toEqual([prefix]);
+  },
+);
 
 test('without `nexmo`, its tokens live for 15 minutes and open what a chat needs, as in the project’s own', () => {
   expect(read({ virgil, classes: {} }).nexmo).toEqual(readPolicy('back4app.json').nexmo);
@@ -94,6 +123,18 @@ test.each<[path: string, policy: unknown]>([
     'classes.Message.maxPayloadBytes',
     { virgil, classes: { Message: { ...classPolicy, maxPayloadBytes: 0 } } },
   ],
+  ['classes.Message.files', { virgil, files: {}, classes: { Message: { ...classPolicy, files: ['ACL'] } } }],
+  [
+    'classes.Message.files: needs the policy of uploads beside it: "files": {}',
+    { virgil, classes: { Message: { ...classPolicy, files: ['photo'] } } },
+  ],
+  [
+    'names the field body twice',
+    { virgil, files: {}, classes: { Message: { ...classPolicy, files: ['body'] } } },
+  ],
+  ['files.maxBytes', { virgil, files: { maxBytes: 0 }, classes: {} }],
+  ['files.allowLegacyEncrypt', { virgil, files: { allowLegacyEncrypt: 1 }, classes: {} }],
+  ['files', { virgil, files: ['avatar-'], classes: {} }],
   [
     'allowLegacyEncryption',
     { virgil, classes: { Message: { ...classPolicy, allowLegacyEncryption: true } } },

@@ -1,0 +1,37 @@
+import { VirgilCrypto } from 'virgil-crypto';
+import { POLICY } from './bench-server';
+import type { PolicyOption } from './over-http';
+
+const KILOBYTE = 2 ** 10;
+const MEGABYTE = 2 ** 20;
+/** Sizes of the encrypted files, and how many are uploaded for a hundred other calls. The largest is what Parse Server takes by default. */
+const UPLOADS = [
+  ['1 KB', KILOBYTE, 50],
+  ['1 MB', MEGABYTE, 8],
+  ['20 MB', 20 * MEGABYTE, 1],
+] as const;
+
+/** Uploads with `files` on, beside the same without. The app has an empty trigger on files in both. */
+export const uploadOptions: PolicyOption[] = UPLOADS.map(([size, bytes, inHundred]) => {
+  let body: Buffer | undefined;
+  return {
+    measure: `upload of an encrypted file of ${size}, \`files\` on`,
+    against: 'off, with an empty trigger',
+    rateTarget: { atLeast: 0.95 },
+    policy: { ...POLICY, files: {} },
+    calls({ sessionToken }, count) {
+      body ??= encryptedFile(bytes);
+      const upload = { path: '/files/e2ee.bin', sessionToken, body };
+      return Array(Math.ceil((count * inHundred) / 100)).fill(upload);
+    },
+  };
+});
+
+/** As E3Kit makes it, of so many bytes in all. */
+function encryptedFile(size: number): Buffer {
+  const crypto = new VirgilCrypto();
+  const { privateKey, publicKey } = crypto.generateKeys();
+  const encrypt = (bytes: number) => crypto.signAndEncrypt(Buffer.alloc(bytes), privateKey, [publicKey]);
+  const overhead = encrypt(size).length - size;
+  return Buffer.from(encrypt(size - overhead));
+}
