@@ -20,6 +20,14 @@ export interface JsonAnswer {
 /** An answer that came too late or was too long. The message continues a sentence about the request. */
 export class AnswerError extends Error {
   override readonly name = 'AnswerError';
+
+  /** @param status 413 for what was too long */
+  constructor(
+    message: string,
+    readonly status?: number,
+  ) {
+    super(message);
+  }
 }
 
 /**
@@ -66,7 +74,7 @@ async function read(response: IncomingMessage, maxBytes: number): Promise<JsonAn
   let bytes = 0;
   for await (const chunk of response) {
     bytes += chunk.length;
-    if (bytes > maxBytes) throw new AnswerError(`was answered with more than ${maxBytes} bytes`);
+    if (bytes > maxBytes) throw new AnswerError(`was answered with more than ${maxBytes} bytes`, 413);
     chunks.push(chunk);
   }
   try {

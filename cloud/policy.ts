@@ -51,4 +51,10 @@ export interface ClassPolicy {
   maxPlainBytes: number;
   /** Accept what the deprecated `encrypt()` makes, whose signature of the plaintext anyone can read. */
   allowLegacyEncrypt: boolean;
+  /** Whom ciphertext must be encrypted for: who may read the row by its ACL, or whom these plain fields name. */
+  recipients?: 'acl' | string[];
+  /** What becomes of a save whose recipients cannot be checked, since Virgil Cloud does not answer. */
+  recipientsOutage?: 'accept' | 'refuse';
+  /** The plain field that holds the ID of the group that a group message belongs to. */
+  group?: string;
 }

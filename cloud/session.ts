@@ -1,3 +1,5 @@
+import type { PlainType } from './policy';
+
 /** The request of a Cloud Function, as far as Parse Server 5 to 9 agree on it. */
 export interface FunctionRequest {
   user?: Parse.User;
@@ -94,6 +96,18 @@ export function tokenLifetime(session: Session, ttlSeconds: number): number {
 /** Whether this can be an identity: the `objectId` of a user, Parse Server's own or one that the app has made up. */
 export function isIdentifier(value: unknown): value is string {
   return typeof value === 'string' && IDENTIFIER.test(value);
+}
+
+/**
+ * The identity that a plain field holds, as a string or as a Pointer to a user; undefined where it holds none: "*" and
+ * "role:…" are nobody's objectId, and an ACL made of one would let the public in.
+ *
+ * @param type of the field, in the policy
+ */
+export function identityIn(value: unknown, type: PlainType | undefined): string | undefined {
+  const isUser = value instanceof Parse.Object && value.className === '_User';
+  const id = type === 'Pointer<_User>' ? isUser && value.id : value;
+  return isIdentifier(id) ? id : undefined;
 }
 
 /** The error for every session that is not good, whatever is wrong with it. */

@@ -5,7 +5,7 @@ import { type MessageEnvelope, readMessageEnvelope } from './message-envelope';
 import { type RatchetMessage, readRatchetMessage } from './ratchet-message';
 import { hasReadableText } from './readable-text';
 
-type Envelope = MessageEnvelope | GroupMessage | RatchetMessage;
+export type Envelope = MessageEnvelope | GroupMessage | RatchetMessage;
 
 // How the base64 of an envelope begins, docs/formats.md: SEQUENCE; or field 1, varint.
 const ENVELOPE_START = /^(?:M[A-P]|CA)/;
@@ -50,4 +50,16 @@ function decode(payload: string): Uint8Array {
   const bytes = Buffer.from(payload, 'base64');
   if (bytes.toString('base64') !== payload) throw new EnvelopeError('not base64');
   return bytes;
+}
+
+/** What an encrypted field holds; or why it may not hold that: a reason that repeats none of it. */
+export function envelopeIn(value: unknown, options: { allowLegacyEncrypt: boolean }): Envelope | string {
+  if (value === undefined || value === null) return 'missing';
+  if (typeof value !== 'string') return 'not a string';
+  try {
+    return recogniseEnvelope(value, options);
+  } catch (error) {
+    if (error instanceof EnvelopeError) return error.message;
+    throw error;
+  }
 }

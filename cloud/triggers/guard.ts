@@ -1,8 +1,8 @@
-import { EnvelopeError } from '../envelope/envelope-error';
-import { recogniseEnvelope } from '../envelope/recognise-envelope';
+import { type Envelope, envelopeIn } from '../envelope/recognise-envelope';
 import type { ClassPolicy, PlainType } from '../policy';
-import { invalidSession, isIdentifier } from '../session';
+import { identityIn, invalidSession, isIdentifier } from '../session';
 import { isEncryptedFile } from './file-guard';
+import { recipientsFault } from './recipients';
 
 /** The request of a `beforeSave` trigger, as far as Parse Server 5 to 9 agree on it. */
 export interface SaveRequest {
@@ -14,15 +14,17 @@ export interface SaveRequest {
 }
 
 /** A save, and what its class demands. */
-interface Save extends SaveRequest {
+export interface Save extends SaveRequest {
   policy: ClassPolicy;
   /** What the object will hold: read once, as the SDK makes it anew each time. */
   values: Record<string, unknown>;
   /** The names of the fields that the save writes. */
   written: string[];
+  /** What encrypted fields hold, as they are recognised. */
+  envelopes: Map<string, Envelope>;
 }
 
-type Fault = readonly [code: number, message: string];
+export type Fault = readonly [code: number, message: string];
 
 // A user or a role, in an ACL.
 const GRANTEE = /^(?:[\w.@-]{1,64}|role:[\w -]{1,128})$/;
@@ -42,32 +44,38 @@ export const PARSE_FIELDS = ['objectId', 'createdAt', 'updatedAt', 'ACL'];
  *
  * @param policy what the object's class demands
  * @throws Parse.Error, the first that applies: 209 nobody saves; 142 a field that the policy does not name; 116 a payload
- *   over the limit; 142 a field missing or not what it must be; 119 a sender or an ACL that may not be
+ *   over the limit; 142 a field missing or not what it must be; 119 a sender or an ACL that may not be. Where the policy
+ *   has `recipients` or `group` a promise follows, which rejects with what `recipientsFault` finds
  */
-export function checkSave(request: SaveRequest, policy: ClassPolicy): void {
+export function checkSave(request: SaveRequest, policy: ClassPolicy): void | Promise<void> {
   const save = saveOf(request, policy);
-  const fault = faultOf(save);
-  if (fault) throw new Parse.Error(...fault);
+  const refuse = (fault: Fault | undefined) => {
+    if (fault) throw new Parse.Error(...fault);
+  };
+  refuse(faultOf(save));
   if (lacksAcl(save)) save.object.setACL(ownerOnly(save));
+  if (policy.recipients || policy.group) return recipientsFault(save, senderOf(save)).then(refuse);
 }
 
 /**
  * Writes into the log, in one line of level `warn`, why `checkSave` would refuse a save or whom it would shut out; changes
  * and refuses nothing.
  */
-export function reportSave(request: SaveRequest, policy: ClassPolicy): void {
+export function reportSave(request: SaveRequest, policy: ClassPolicy): void | Promise<void> {
   const save = saveOf(request, policy);
-  const fault =
-    faultOf(save) ??
-    (lacksAcl(save) && [
-      Parse.Error.OPERATION_FORBIDDEN,
-      'No ACL: it would be readable by its sender alone.',
-    ]);
-  if (fault) request.log?.warn(`e2ee report: ${save.object.className}: ${fault.join(' ')}`);
+  const report = (fault: Fault | undefined) => {
+    if (fault) request.log?.warn(`e2ee report: ${save.object.className}: ${fault.join(' ')}`);
+  };
+  const fault = faultOf(save) ?? noAcl(save);
+  if (!fault && (policy.recipients || policy.group))
+    return recipientsFault(save, senderOf(save)).then(report);
+  report(fault);
 }
 
-function saveOf({ object, original, user, master }: SaveRequest, policy: ClassPolicy): Save {
-  return { object, original, user, master, policy, values: object.attributes, written: object.dirtyKeys() };
+function saveOf(request: SaveRequest, policy: ClassPolicy): Save {
+  const { object, original, user, master, log } = request;
+  const [values, written] = [object.attributes, object.dirtyKeys()];
+  return { object, original, user, master, log, policy, values, written, envelopes: new Map() };
 }
 
 function faultOf(save: Save): Fault | undefined {
@@ -121,28 +129,19 @@ function tooLarge({ object, policy, values, written }: Save): Fault | undefined 
   ];
 }
 
-function notCiphertext({ object, original, policy, values, written }: Save): Fault | undefined {
+function notCiphertext(save: Save): Fault | undefined {
+  const { object, original, policy, values, written, envelopes } = save;
   for (const field of policy.encrypted) {
     // On create all of them must be there.
     if (original && !written.includes(field)) continue;
-    const reason = whyNotEnvelope(values[field], policy);
-    if (reason === undefined) continue;
-    return [
-      Parse.Error.VALIDATION_ERROR,
-      `${object.className}.${field} is refused: ${reason}. Encrypt it with E3Kit's authEncrypt().`,
-    ];
-  }
-}
-
-/** Why an encrypted field may not hold this value: a reason that repeats none of it; undefined where it may. */
-export function whyNotEnvelope(value: unknown, policy: ClassPolicy): string | undefined {
-  if (value === undefined || value === null) return 'missing';
-  if (typeof value !== 'string') return 'not a string';
-  try {
-    recogniseEnvelope(value, policy);
-  } catch (error) {
-    if (error instanceof EnvelopeError) return error.message;
-    throw error;
+    const envelope = envelopeIn(values[field], policy);
+    if (typeof envelope === 'string') {
+      return [
+        Parse.Error.VALIDATION_ERROR,
+        `${object.className}.${field} is refused: ${envelope}. Encrypt it with E3Kit's authEncrypt().`,
+      ];
+    }
+    envelopes.set(field, envelope);
   }
 }
 
@@ -193,15 +192,16 @@ function notFile({ object, policy, values, written }: Save): Fault | undefined {
 function wrongSender({ object, original, user, master, policy, values, written }: Save): Fault | undefined {
   if (!policy.sender) return;
   const name = `${object.className}.${policy.sender}`;
-  const sender = identityIn(values[policy.sender], policy);
+  const type = policy.types[policy.sender];
+  const sender = identityIn(values[policy.sender], type);
   if (!original) {
     if (sender !== undefined && (master || sender === user?.id)) return;
     return [
       Parse.Error.OPERATION_FORBIDDEN,
-      `${name} must be ${hasPointerSender(policy) ? 'a Pointer to' : 'the objectId of'} the user who saves the object.`,
+      `${name} must be ${type === 'Pointer<_User>' ? 'a Pointer to' : 'the objectId of'} the user who saves the object.`,
     ];
   }
-  const stored = identityIn(original.get(policy.sender), policy);
+  const stored = identityIn(original.get(policy.sender), type);
   // A sender that `protectedFields` hides from the caller is undefined here, and so nobody.
   if (written.includes(policy.sender) && (stored === undefined || sender !== stored)) {
     return [Parse.Error.OPERATION_FORBIDDEN, `${name} cannot change once it is saved.`];
@@ -213,20 +213,6 @@ function wrongSender({ object, original, user, master, policy, values, written }
       `Only its sender may change what is encrypted in ${object.className}.`,
     ];
   }
-}
-
-/**
- * The identity that a sender field holds, as a string or as a Pointer to a user; undefined where it holds none: "*" and
- * "role:…" are nobody's objectId, and an ACL made of one would let the public in.
- */
-function identityIn(value: unknown, policy: ClassPolicy): string | undefined {
-  const isUser = value instanceof Parse.Object && value.className === '_User';
-  const id = hasPointerSender(policy) ? isUser && value.id : value;
-  return isIdentifier(id) ? id : undefined;
-}
-
-function hasPointerSender({ sender, types }: ClassPolicy): boolean {
-  return sender !== undefined && types[sender] === 'Pointer<_User>';
 }
 
 function openAcl({ object, original, written }: Save): Fault | undefined {
@@ -246,8 +232,18 @@ function lacksAcl({ object, original }: Save): boolean {
   return !original && !object.getACL();
 }
 
-function ownerOnly({ values, user, policy }: Save): Parse.ACL {
-  const owner = policy.sender ? identityIn(values[policy.sender], policy) : user?.id;
+function noAcl(save: Save): Fault | undefined {
+  if (!lacksAcl(save)) return;
+  return [Parse.Error.OPERATION_FORBIDDEN, 'No ACL: it would be readable by its sender alone.'];
+}
+
+/** Who writes the row: where the policy names no sender, the caller. */
+function senderOf({ values, user, policy: { sender, types } }: Save): string | undefined {
+  return sender ? identityIn(values[sender], types[sender]) : user?.id;
+}
+
+function ownerOnly(save: Save): Parse.ACL {
+  const owner = senderOf(save);
   const acl = new Parse.ACL();
   if (owner !== undefined) {
     acl.setReadAccess(owner, true);

@@ -12,7 +12,7 @@ export interface VirgilCaller {
 export class VirgilCloudError extends Error {
   override readonly name = 'VirgilCloudError';
 
-  /** @param status of the answer; undefined where there was none, or one that is no JSON */
+  /** @param status of the answer, 413 where it was too long; undefined where there was none, or no list where one is due */
   constructor(
     message: string,
     readonly status?: number,
@@ -43,9 +43,9 @@ export async function askVirgilCloud(
     body,
     timeoutMs: TIMEOUT_MS,
     maxAnswerBytes: MAX_ANSWER_BYTES,
-  }).catch((error: NodeJS.ErrnoException) => {
+  }).catch((error: NodeJS.ErrnoException & { status?: number }) => {
     const why = error instanceof AnswerError ? error.message : `failed (${error.code})`;
-    throw new VirgilCloudError(`POST ${path} ${why}.`);
+    throw new VirgilCloudError(`POST ${path} ${why}.`, error.status);
   });
   if (answer.status >= 400 || answer.body === undefined) {
     throw new VirgilCloudError(`POST ${path} was answered ${answer.status}.`, answer.status);

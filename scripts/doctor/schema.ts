@@ -1,6 +1,7 @@
+import { envelopeIn } from '../../cloud/envelope/recognise-envelope';
 import type { ClassPolicy, Policy } from '../../cloud/policy';
 import { ENCRYPTED_FILE } from '../../cloud/triggers/file-guard';
-import { PARSE_FIELDS, whyNotEnvelope } from '../../cloud/triggers/guard';
+import { PARSE_FIELDS } from '../../cloud/triggers/guard';
 import { type ClassSchema, inShort, type ParseApp } from '../command-line/parse-app';
 import { fieldsOf, wrongTypes } from '../project/policy';
 import { type Finding, type Findings, fault, ok, skipped, warning } from './finding';
@@ -159,5 +160,5 @@ function isTelling(file: unknown): boolean {
 }
 
 function isPlaintext(value: unknown, policy: ClassPolicy): boolean {
-  return value !== undefined && value !== null && whyNotEnvelope(value, policy) !== undefined;
+  return value !== undefined && value !== null && typeof envelopeIn(value, policy) === 'string';
 }

@@ -37,6 +37,11 @@ const classPolicy = z
     maxPayloadBytes: z.int().min(1).default(262_144),
     maxPlainBytes: z.int().min(1).default(256),
     allowLegacyEncrypt: z.boolean().default(false),
+    recipients: z
+      .union([z.literal('acl'), z.array(fieldName).min(1)], 'must be "acl" or a list of plain fields')
+      .optional(),
+    recipientsOutage: z.enum(['accept', 'refuse']).optional(),
+    group: fieldName.optional(),
   })
   .transform(({ plain, ...rest }) => ({
     ...rest,
@@ -49,24 +54,29 @@ const classPolicy = z
     if (twice !== undefined) {
       issues.push({ code: 'custom', input: value, message: `names the field ${twice} twice` });
     }
-    if (value.sender !== undefined && !value.plain.includes(value.sender)) {
-      issues.push({
-        code: 'custom',
-        input: value,
-        path: ['sender'],
-        message: 'must be one of the plain fields',
-      });
+    for (const [path, field, ...types] of namingFields(value)) {
+      const type = value.types[field];
+      const message = !value.plain.includes(field)
+        ? 'must be one of the plain fields'
+        : type !== undefined && !types.includes(type) && `must be of type ${types.join(' or ')}`;
+      if (message) issues.push({ code: 'custom', input: value, path, message });
     }
-    const senderType = value.sender === undefined ? undefined : value.types[value.sender];
-    if (senderType !== undefined && senderType !== 'String' && senderType !== 'Pointer<_User>') {
-      issues.push({
-        code: 'custom',
-        input: value,
-        path: ['sender'],
-        message: 'must be of type String or Pointer<_User>',
-      });
+    if (value.recipientsOutage && !value.recipients) {
+      const message = 'is of no use without recipients';
+      issues.push({ code: 'custom', input: value, path: ['recipientsOutage'], message });
     }
   });
+
+/** The plain fields that name users or a group: where the policy says so, the field, and the types that it may have. */
+function namingFields({ sender, recipients, group }: Pick<ClassPolicy, 'sender' | 'recipients' | 'group'>) {
+  const named = Array.isArray(recipients) ? recipients : [];
+  const fields: [path: (string | number)[], field: string, ...types: PlainType[]][] = [];
+  if (sender !== undefined) fields.push([['sender'], sender, 'String', 'Pointer<_User>']);
+  for (const [i, field] of named.entries())
+    fields.push([['recipients', i], field, 'String', 'Pointer<_User>']);
+  if (group !== undefined) fields.push([['group'], group, 'String']);
+  return fields;
+}
 
 const aclPath = z
   .string()
@@ -185,10 +195,11 @@ export function typeName({ type, targetClass }: Column): string {
  * @returns a sentence for each: what the field is, and what it must be
  */
 export function wrongTypes(policy: ClassPolicy, columns: Record<string, Column>): string[] {
+  const naming = namingFields(policy).map(([, field]) => field);
   return fieldsOf(policy).flatMap((field) => {
     const column = columns[field];
     if (!column) return [];
-    const isFree = policy.plain.includes(field) && field !== policy.sender && !policy.types[field];
+    const isFree = policy.plain.includes(field) && !naming.includes(field) && !policy.types[field];
     const is = typeName(column);
     const must = typeName(columnOf(policy, field));
     if (isFree ? PLAIN_TYPES.includes(column.type) : is === must) return [];

@@ -1,16 +1,18 @@
 import type { VirgilCrypto } from 'virgil-crypto';
+import { envelopeIn } from '../../../cloud/envelope/recognise-envelope';
 import type { ClassPolicy, PlainType } from '../../../cloud/policy';
-import {
-  checkSave,
-  PARSE_FIELDS,
-  reportSave,
-  type SaveRequest,
-  whyNotEnvelope,
-} from '../../../cloud/triggers/guard';
+import { checkSave, PARSE_FIELDS, reportSave, type SaveRequest } from '../../../cloud/triggers/guard';
 import { becomeCloudCode, objectsOfSave } from '../../support/cloud-code';
 import { envelopeMaker } from '../../support/envelopes';
 import { parseServerFile } from '../../support/triggers';
 import { loadVirgilCrypto } from '../../support/virgil-crypto';
+
+// Of the check of recipients no line runs where the policy names neither `recipients` nor `group`.
+jest.mock('../../../cloud/triggers/recipients', () => ({
+  recipientsFault() {
+    throw new Error('The check of recipients runs.');
+  },
+}));
 
 becomeCloudCode(({ path }) => {
   throw new Error(`The guard asks nothing, ${path} neither.`);
@@ -199,7 +201,7 @@ describe('an encrypted field', () => {
         throw fault;
       },
     });
-    expect(() => whyNotEnvelope(envelope, faulty)).toThrow(fault);
+    expect(() => envelopeIn(envelope, faulty)).toThrow(fault);
   });
 });
 
@@ -501,6 +503,20 @@ describe('a report', () => {
     expect(report(requestOfCreate({ ACL: acl(ALICE) }))).toEqual([]);
     expect(report(requestOfUpdate({ tag: 'x' }))).toEqual([]);
   });
+});
+
+test('a class without recipients and group is judged at once, and others later', () => {
+  expect(checkSave(requestOfCreate({}), policy)).toBeUndefined();
+  expect(reportSave(requestOfCreate({}), policy)).toBeUndefined();
+  for (const option of [{ recipients: 'acl' }, { group: 'tag' }] as const) {
+    const request = requestOfCreate({ ACL: acl(ALICE) });
+    for (const check of [checkSave, reportSave]) {
+      expect(() => check(request, { ...policy, ...option })).toThrow('The check of recipients runs.');
+      expect(() => check(requestOfCreate({ body: 'text' }), { ...policy, ...option })).not.toThrow(
+        'recipients',
+      );
+    }
+  }
 });
 
 test('the first of several faults is given', () => {

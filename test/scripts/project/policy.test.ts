@@ -71,6 +71,19 @@ test.each(['avatar-', 'E2EE-', 'e2e-', 'e2ee_', 'pub lic.', '0'])(
   },
 );
 
+test('recipients are those of the ACL, or whom plain fields name; a group is named by a plain field', () => {
+  const plain = { senderId: 'String', to: 'Pointer<_User>', room: 'String' };
+  for (const options of [
+    { recipients: 'acl' },
+    { recipients: ['senderId', 'to'], recipientsOutage: 'refuse' },
+    { recipients: 'acl', recipientsOutage: 'accept', group: 'room' },
+    { group: 'room' },
+  ]) {
+    const { Message } = read({ virgil, classes: { Message: { ...classPolicy, plain, ...options } } }).classes;
+    expect(Message).toMatchObject(options);
+  }
+});
+
 test('without `nexmo`, its tokens live for 15 minutes and open what a chat needs, as in the project’s own', () => {
   expect(read({ virgil, classes: {} }).nexmo).toEqual(readPolicy('back4app.json').nexmo);
 });
@@ -113,6 +126,20 @@ test.each<[path: string, policy: unknown]>([
         { virgil, classes: { Message: { ...classPolicy, plain: { senderId: type } } } },
       ] as [string, unknown],
   ),
+  ...[
+    ['recipients: must be "acl" or a list of plain fields', { recipients: 'ACL' }],
+    ['recipients: Too small', { recipients: [] }],
+    ['recipients.0: must be one of the plain fields', { recipients: ['body'] }],
+    ['recipients.1: must be of type String or Pointer<_User>', { recipients: ['senderId', 'sentAt'] }],
+    ['recipientsOutage: ', { recipients: 'acl', recipientsOutage: 'ignore' }],
+    ['recipientsOutage: is of no use without recipients', { recipientsOutage: 'refuse' }],
+    ['group: must be one of the plain fields', { group: 'threadId' }],
+    ['group: must be of type String', { group: 'sentAt' }],
+  ].map(([fault, options]) => {
+    const plain = { senderId: 'String', sentAt: 'Date' };
+    const Message = { ...classPolicy, plain, ...(options as object) };
+    return [`classes.Message.${fault}`, { virgil, classes: { Message } }] as [string, unknown];
+  }),
   ['classes.Message.mode', { virgil, classes: { Message: { ...classPolicy, mode: 'off' } } }],
   ['virgil.guardUserIds', { virgil: { ...virgil, guardUserIds: 'yes' }, classes: {} }],
   [

@@ -1,0 +1,155 @@
+import { createHash } from 'node:crypto';
+import {
+  credentialsFor,
+  VIRGIL_API_URL,
+  VIRGIL_VARIABLES,
+  virgilApiUrl,
+  virgilCredentials,
+} from '../credentials';
+import { type Envelope, envelopeIn } from '../envelope/recognise-envelope';
+import type { ClassPolicy } from '../policy';
+import { identityIn, isIdentifier } from '../session';
+import { issueVirgilToken } from '../tokens/virgil-token';
+import { cardDirectory } from '../virgil-cloud/card-directory';
+import { searchCards } from '../virgil-cloud/cards';
+import type { Fault, Save } from './guard';
+
+const MAX_READERS = 100;
+// The server's own. It has a hyphen, as no `objectId` of Parse Server's making has.
+const SERVER_IDENTITY = 'e2ee-server';
+const TOKEN_LIFETIME_MS = 600_000;
+
+const credentials = credentialsFor(
+  'The check of recipients',
+  [...VIRGIL_VARIABLES, VIRGIL_API_URL],
+  (environment) => ({ ...virgilCredentials(environment), apiUrl: virgilApiUrl(environment) }),
+);
+
+const judgeByCards = cardDirectory(async (identities) => {
+  // A search is for many saves, and has the log of none.
+  const { apiUrl, ...application } = await credentials({ log: console });
+  const { token } = await issueVirgilToken(application, SERVER_IDENTITY, TOKEN_LIFETIME_MS);
+  return searchCards({ apiUrl, token }, identities);
+});
+
+/**
+ * Why ciphertext that a save writes is not for those who will be able to read the row and for nobody else but its sender
+ * (the policy's `recipients`), or not of the row's group (`group`); or why a stored one is not for whom the save adds. It
+ * catches mistakes and proves nothing: a key ID is a label, which a client can put on any key.
+ *
+ * @param sender the identity who writes the row
+ * @returns 119 readers who are no users; 116 too many of them; 142 recipients or a group that are not as they must be; 100
+ *   where Virgil Cloud does not tell, and the policy refuses then
+ */
+export async function recipientsFault(save: Save, sender: string | undefined): Promise<Fault | undefined> {
+  const { object, original, policy, values, written, envelopes } = save;
+  const readers = readersOf(object, policy);
+  const before = new Set(original && readersOf(original, policy));
+  const added = before.has('*') ? [] : readers.filter((reader) => !before.has(reader));
+  for (const field of policy.encrypted) {
+    const isNew = !original || written.includes(field);
+    if (!isNew && added.length === 0 && !written.includes(`${policy.group}`)) continue;
+    const envelope = envelopes.get(field) ?? envelopeIn(values[field], policy);
+    // What is stored may be plain text, from before the guard.
+    if (typeof envelope === 'string') continue;
+    const fault = await fieldFault(save, field, envelope, isNew ? readers : added, isNew, sender);
+    if (fault) return fault;
+  }
+}
+
+/** Who may read a row, or whom the policy's `recipients` name; `*` is everyone, `?` a value that names no user. */
+function readersOf(row: Parse.Object, { recipients, types }: ClassPolicy): string[] {
+  if (recipients !== 'acl') {
+    const fields = (recipients ?? []).filter((field) => row.has(field));
+    return [...new Set(fields.map((field) => identityIn(row.get(field), types[field]) ?? '?'))];
+  }
+  const acl = row.getACL()?.toJSON();
+  return acl ? Object.keys(acl).filter((id) => acl[id]?.read) : ['*'];
+}
+
+/**
+ * @param wanted who must be a recipient
+ * @param isNew whether by the current key, and with nobody else but the sender; by any key otherwise
+ */
+async function fieldFault(
+  { object, policy, values, log }: Save,
+  field: string,
+  envelope: Envelope,
+  wanted: string[],
+  isNew: boolean,
+  sender: string | undefined,
+): Promise<Fault | undefined> {
+  const { recipients, group, mode } = policy;
+  const fault = (what: string, code: number = Parse.Error.VALIDATION_ERROR): Fault => [
+    code,
+    `${object.className}.${field} ${what}`,
+  ];
+  const isOfGroup = group !== undefined && envelope.kind === 'group message';
+  if (!wanted.every((reader) => isIdentifier(reader) || (isOfGroup && reader !== '*'))) {
+    const where = recipients === 'acl' ? 'ACL' : recipients;
+    return fault(
+      `needs users in its ${where}: nobody else, a role neither, could decrypt it.`,
+      Parse.Error.OPERATION_FORBIDDEN,
+    );
+  }
+  if (isOfGroup) {
+    // docs/formats.md, "Group message".
+    const sessionId = createHash('sha512').update(`${values[group]}`).digest().subarray(0, 32);
+    return sessionId.equals(envelope.sessionId)
+      ? undefined
+      : fault(`is of another group than ${group} names.`);
+  }
+  if (!recipients || (!isNew && wanted.length === 0)) return;
+  if (envelope.kind !== 'message') {
+    return fault(`is a ${envelope.kind}, which names no recipients: encrypt it with authEncrypt().`);
+  }
+  if (wanted.length > MAX_READERS) {
+    return fault(`may have at most ${MAX_READERS} readers.`, Parse.Error.OBJECT_TOO_LARGE);
+  }
+
+  const keyIds = new Set(envelope.recipients.map((id) => Buffer.from(id).toString('hex')));
+  const others = wanted.filter((identity) => identity !== sender);
+  const everyone = isNew && sender !== undefined ? [...others, sender] : wanted;
+  // A report names nobody.
+  const named = (identity: string) => (mode === 'report' ? 'a user' : identity);
+  const lacks = (who: string) =>
+    fault(`is not encrypted for ${who}, who may read the row: encrypt it for every reader.`);
+  const stranger = () =>
+    fault('is encrypted for somebody who may not read the row: encrypt it for its readers alone.');
+  if (keyIds.size < wanted.length) {
+    // E3Kit encrypts for the sender by itself.
+    return lacks(others.length === 1 ? named(`${others}`) : `each of ${wanted.length} users`);
+  }
+  if (isNew && keyIds.size > everyone.length) return stranger();
+  try {
+    return await judgeByCards(everyone, (keyIdsOf) => {
+      const strangers = new Set(keyIds);
+      for (const identity of everyone) {
+        const keys = [...keyIdsOf(identity)];
+        const held = keys.filter(([keyId]) => keyIds.has(keyId));
+        for (const [keyId] of held) strangers.delete(keyId);
+        if (isNew && held.some(([, isCurrent]) => !isCurrent)) {
+          const mend =
+            identity === sender
+              ? 'restore the private key on this device'
+              : 'find that user anew (forceReload)';
+          return fault(`is encrypted for a former key of ${named(identity)}: ${mend}, and encrypt it again.`);
+        }
+        if (held.length > 0 || !wanted.includes(identity)) continue;
+        return keys.some(([, isCurrent]) => isCurrent)
+          ? lacks(named(identity))
+          : fault(
+              `is not for all: ${named(identity)}, who may read the row, has no card. That user must register.`,
+            );
+      }
+      return isNew && strangers.size > 0 ? stranger() : undefined;
+    });
+  } catch (error) {
+    log?.warn(`e2ee recipients: ${object.className}: not checked: ${(error as Error).message}`);
+    if (policy.recipientsOutage !== 'refuse') return;
+    return fault(
+      'could not be checked: Virgil Cloud does not answer. Save it again later.',
+      Parse.Error.CONNECTION_FAILED,
+    );
+  }
+}
