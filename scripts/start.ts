@@ -62,6 +62,7 @@ async function start(environment: NodeJS.ProcessEnv, folder: string, undo: (() =
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 
   addDevelopmentCredentials(folder, environment);
+  environment.VIRGIL_API_URL ||= `${url.replace(/0\.0\.0\.0|\[::\]/, 'localhost')}/virgil`;
   const page = isPackaged ? undefined : openPage(appId); // while the database opens
   page?.catch(() => {}); // until it is awaited
   const database = await openDatabase(folder, environment, console.log);

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { initCrypto, VirgilCrypto } from 'virgil-crypto';
+import type { VirgilPublicKey } from 'virgil-crypto';
 import { Jwt } from 'virgil-sdk';
 import {
   type Environment,
@@ -8,6 +8,7 @@ import {
   VIRGIL_API_URL,
   VIRGIL_VARIABLES,
   type VirgilCredentials,
+  virgilApiUrl,
   virgilCredentials,
 } from '../../cloud/credentials';
 import type { ClassPolicy, Policy } from '../../cloud/policy';
@@ -16,19 +17,18 @@ import { inShort, type ParseApp } from '../command-line/parse-app';
 import { type Column, columnOf } from '../project/policy';
 import { checkUpload } from './files';
 import { type Finding, type Findings, fault, ok, skipped, warning } from './finding';
+import { GROUP_ID, makeEnvelope, makeGroupMessage, openCard, PLAINTEXT } from './probes';
 import { checkVirgilCloud } from './virgil-cloud';
 import { claimFaults, isSignedWith } from './virgil-token';
 
 // Parse.Error codes.
+const CONNECTION_FAILED = 100;
 const OBJECT_NOT_FOUND = 101;
 const INCORRECT_TYPE = 111;
 const OPERATION_FORBIDDEN = 119;
 const SCRIPT_FAILED = 141;
 const VALIDATION_ERROR = 142;
 const INVALID_SESSION_TOKEN = 209;
-
-/** What the doctor tries to save. It must be refused. */
-const PLAINTEXT = 'The doctor asks: is plaintext refused?';
 
 interface LoggedIn {
   identity: string;
@@ -101,13 +101,16 @@ export async function* checkAsUser(
   const { objectId: identity, sessionToken } = body;
   yield ok('log in', 'the user has a session');
   try {
-    yield* checkToken(app, policy, { identity, sessionToken }, environment);
+    const token = yield* checkToken(app, policy, { identity, sessionToken }, environment);
     if (policy.virgil.guardUserIds) yield await checkUserId(app, { identity, sessionToken });
-    for (const [className, classPolicy] of Object.entries(policy.classes)) {
-      const rows = rowsOf(app, className, classPolicy, { identity, sessionToken });
-      const maySave = classPolicy.encrypted.length === 0 || (yield* checkGuard(className, classPolicy, rows));
-      if (maySave) yield* checkSave(className, classPolicy, rows);
-    }
+    yield* withCard(policy, { token, identity }, environment, async function* (card) {
+      for (const [className, classPolicy] of Object.entries(policy.classes)) {
+        const rows = rowsOf(app, className, classPolicy, { identity, sessionToken });
+        const maySave =
+          classPolicy.encrypted.length === 0 || (yield* checkGuard(className, classPolicy, rows));
+        if (maySave) yield* checkSaves(className, classPolicy, rows, card);
+      }
+    });
     return policy.files && (yield* checkUpload(app, sessionToken));
   } finally {
     const logout = await app.call('POST', '/logout', {}, { sessionToken });
@@ -120,12 +123,13 @@ export async function* checkAsUser(
   }
 }
 
+/** @returns the token, where there is one */
 async function* checkToken(
   app: ParseApp,
   policy: Policy,
   { identity, sessionToken }: LoggedIn,
   environment: Environment,
-): Findings {
+): AsyncGenerator<Finding, string | undefined> {
   const check = 'token';
   const answer = await app.call<{ result: IssuedToken }>(
     'POST',
@@ -141,14 +145,14 @@ async function* checkToken(
         ? 'virgil-jwt is not there, or not configured: set the VIRGIL_ variables on the server; its log names the one at fault.'
         : `virgil-jwt gives none (${inShort(answer)}).`,
     );
-    return;
+    return undefined;
   }
   let jwt: Jwt;
   try {
     jwt = Jwt.fromString(issued.token);
   } catch {
     yield fault(check, 'virgil-jwt gives something that is no JWT: npm run deploy.');
-    return;
+    return undefined;
   }
   const session = await app.call<{ expiresAt: { iso: string } }>('GET', '/sessions/me', undefined, {
     sessionToken,
@@ -164,6 +168,42 @@ async function* checkToken(
     : ok(check, 'header, issuer, identity, times: all as they should be');
   yield await checkSignature(jwt, environment);
   yield await checkVirgilCloud(issued.token, identity, environment);
+  return issued.token;
+}
+
+/**
+ * Runs checks with a card of the user's where a class asks whom its ciphertext is for. One that had to be published for that
+ * is revoked afterwards.
+ */
+async function* withCard(
+  { classes }: Policy,
+  { token, identity }: { token: string | undefined; identity: string },
+  environment: Environment,
+  check: (card: VirgilPublicKey | undefined) => Findings,
+): Findings {
+  const asking = Object.keys(classes).filter((name) => classes[name]?.recipients);
+  if (asking.length === 0) return yield* check(undefined);
+  const classesAsking = `"recipients" of ${asking.join(', ')}`;
+  if (token === undefined) {
+    yield fault('recipients', `${classesAsking}: the server needs good VIRGIL_ variables to check them.`);
+    return yield* check(undefined);
+  }
+  let card: Awaited<ReturnType<typeof openCard>>;
+  try {
+    card = await openCard(virgilApiUrl(environment), token, identity);
+  } catch (error) {
+    yield skipped(
+      'recipients',
+      `needs a card of the user's for ${classesAsking}: ${(error as Error).message}`,
+    );
+    return yield* check(undefined);
+  }
+  try {
+    yield* check(card.publicKey);
+  } finally {
+    const left = await card.close().catch((error: Error) => error);
+    if (left) yield fault('recipients', `the doctor's card of this user is still there: ${left.message}`);
+  }
 }
 
 async function checkSignature(jwt: Jwt, environment: Environment): Promise<Finding> {
@@ -209,8 +249,9 @@ async function checkUserId(app: ParseApp, { identity, sessionToken }: LoggedIn):
 
 /** The rows of a class, as one user saves them. */
 function rowsOf(app: ParseApp, className: string, policy: ClassPolicy, { identity, sessionToken }: LoggedIn) {
-  const { encrypted, types, sender } = policy;
+  const { encrypted, types, sender, recipients, group } = policy;
   const path = `/classes/${className}`;
+  const users = [sender ?? [], Array.isArray(recipients) ? recipients : []].flat();
   const call = (method: string, pathOfRow: string, body?: object) =>
     app.call<Record<string, unknown>>(method, pathOfRow, body, { sessionToken });
   return {
@@ -220,7 +261,12 @@ function rowsOf(app: ParseApp, className: string, policy: ClassPolicy, { identit
         ...Object.fromEntries(
           Object.keys(types).map((field) => [field, example(columnOf(policy, field), identity)]),
         ),
-        ...(sender && columnOf(policy, sender).type === 'String' && { [sender]: identity }),
+        ...Object.fromEntries(
+          users
+            .filter((field) => columnOf(policy, field).type === 'String')
+            .map((field) => [field, identity]),
+        ),
+        ...(group && { [group]: GROUP_ID }),
         ACL: { [identity]: { read: true, write: true } },
       }),
     read: (objectId: unknown) => call('GET', `${path}/${objectId}`),
@@ -285,10 +331,41 @@ async function* checkGuard(
   return code === VALIDATION_ERROR;
 }
 
-/** Saves an envelope and reads it, as every client does. */
-async function* checkSave(className: string, { encrypted }: ClassPolicy, rows: Rows): Findings {
+/** Saves what clients of the class save. */
+async function* checkSaves(
+  className: string,
+  policy: ClassPolicy,
+  rows: Rows,
+  card: VirgilPublicKey | undefined,
+): Findings {
   const check = `${className} save`;
-  const envelope = await makeEnvelope();
+  if (policy.recipients && !card) {
+    yield skipped(check, "needs a card of the user's: see recipients.");
+  } else {
+    yield* checkSave(check, policy, rows, await makeEnvelope(card));
+  }
+  if (policy.recipients && card && policy.mode === 'enforce') yield* checkStranger(className, rows);
+  if (policy.group) yield* checkSave(`${className} group message`, policy, rows, await makeGroupMessage());
+}
+
+/** Saves a message for a key that nobody has, as a client with a mistake would. */
+async function* checkStranger(className: string, rows: Rows): Findings {
+  const check = `${className} recipients`;
+  const save = await rows.save(await makeEnvelope());
+  const { objectId, code } = save.body;
+  if (code === VALIDATION_ERROR) yield ok(check, 'a message for somebody else is refused');
+  else if (objectId || code === CONNECTION_FAILED) {
+    yield fault(
+      check,
+      'are not checked: the server cannot ask Virgil Cloud, or has another VIRGIL_API_URL. Its log says why.',
+    );
+  } else yield fault(check, `a message for somebody else is not what is refused (${inShort(save)}).`);
+  const left = objectId ? await rows.remove(objectId, check) : undefined;
+  if (left) yield left;
+}
+
+/** Saves an envelope and reads it, as every client does. */
+async function* checkSave(check: string, { encrypted }: ClassPolicy, rows: Rows, envelope: string): Findings {
   const save = await rows.save(envelope);
   const { objectId, code } = save.body;
   if (!objectId) {
@@ -310,12 +387,4 @@ async function* checkSave(className: string, { encrypted }: ClassPolicy, rows: R
   }
   const left = await rows.remove(objectId, check);
   if (left) yield left;
-}
-
-/** What E3Kit's `authEncrypt` makes, for a key that nobody has. */
-async function makeEnvelope(): Promise<string> {
-  await initCrypto();
-  const crypto = new VirgilCrypto();
-  const { privateKey, publicKey } = crypto.generateKeys();
-  return crypto.signAndEncrypt(PLAINTEXT, privateKey, [publicKey], true).toString('base64');
 }

@@ -6,8 +6,11 @@ import { join } from 'node:path';
 import { Jwt } from 'virgil-sdk';
 import { WebSocket } from 'ws';
 import { onPGlite } from '../support/engine';
+import { envelopeMaker } from '../support/envelopes';
 import { failToStart, type LocalServer, startLocalServer } from '../support/local-server';
+import { makeProject } from '../support/project';
 import { restClient } from '../support/rest';
+import { loadVirgilCrypto } from '../support/virgil-crypto';
 
 const folders: string[] = [];
 afterAll(() => {
@@ -29,6 +32,21 @@ const clientOf = ({ url }: LocalServer, folder: string) =>
     appId: 'e2ee-local',
     masterKey: credentialsOf(folder).PARSE_MASTER_KEY as string,
   });
+
+test.each([undefined, '0.0.0.0'])('its server asks the local Virgil Cloud, with HOST %s', async (HOST) => {
+  const project = makeProject();
+  const Message = { encrypted: ['body'], plain: [], recipients: 'acl', recipientsOutage: 'refuse' };
+  project.write('back4app.json', JSON.stringify({ virgil: { tokenTtlSeconds: 1200 }, classes: { Message } }));
+  const { folder } = project;
+  const server = await startLocalServer({ folder, project: folder, environment: HOST ? { HOST } : {} });
+  const client = clientOf(server, folder);
+  const user = await client.signUp();
+  const row = { body: envelopeMaker(await loadVirgilCrypto())(), ACL: { [user.id]: { read: true } } };
+  const { body } = await client.call('POST', '/classes/Message', row, user);
+  await server.kill();
+  project.remove();
+  expect(body).toEqual({ code: 142, error: expect.stringMatching(/has no card/) });
+});
 
 describe('npm start', () => {
   const folder = newFolder();

@@ -21,14 +21,21 @@ export interface Ending {
 interface StartOptions {
   /** Where `.local/` and `.env` are: the working directory. */
   folder: string;
+  /** A copy of this project to start. */
+  project?: string;
   args?: string[];
   environment?: Record<string, string>;
 }
 
-function spawnStart({ folder, args = [], environment = {} }: StartOptions): [ChildProcess, () => string] {
+function spawnStart({
+  folder,
+  project = projectRoot,
+  args = [],
+  environment = {},
+}: StartOptions): [ChildProcess, () => string] {
   const child = spawn(
     process.execPath,
-    ['--import', pathToFileURL(require.resolve('tsx')).href, join(projectRoot, 'scripts/start.ts'), ...args],
+    ['--import', pathToFileURL(require.resolve('tsx')).href, join(project, 'scripts/start.ts'), ...args],
     {
       cwd: folder,
       // What a killed server leaves goes with the folder.

@@ -49,16 +49,16 @@ const cloudCode = `
   performance.now = () => now() + ahead;
   const { guard } = require('./e2ee');
   Parse.Cloud.define('turnClock', ({ params }) => { ahead += params.by; });
-  Parse.Cloud.define('save', ({ params }) =>
-    new Parse.Object(params.className).save(JSON.parse(params.fields), { useMasterKey: true }));
-  Parse.Cloud.define('guard', async ({ params: { className, fields, times }, user, log }) => {
-    const ask = () => {
-      const { ACL, ...rest } = JSON.parse(fields);
-      const object = new Parse.Object(className, rest);
-      object.setACL(new Parse.ACL(ACL));
-      return guard({ object, user, master: false, log });
-    };
-    const asked = await Promise.allSettled(Array.from({ length: times }, ask));
+  const objectOf = ({ className, fields }) => {
+    const { ACL, ...rest } = JSON.parse(fields);
+    const object = new Parse.Object(className, rest);
+    object.setACL(new Parse.ACL(ACL));
+    return object;
+  };
+  Parse.Cloud.define('save', ({ params }) => objectOf(params).save(null, { useMasterKey: true }));
+  Parse.Cloud.define('guard', async ({ params, user, log }) => {
+    const ask = () => guard({ object: objectOf(params), user, master: false, log });
+    const asked = await Promise.allSettled(Array.from({ length: params.times }, ask));
     return asked.flatMap(({ reason }) => reason?.message ?? []);
   });
 `;

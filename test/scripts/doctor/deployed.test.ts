@@ -8,7 +8,7 @@ import { startHttpServer, unusedUrl } from '../../support/http-server';
 import { makeProject } from '../../support/project';
 import { restClient } from '../../support/rest';
 import { makeVirgilApplication } from '../../support/virgil-application';
-import { serveVirgilCloud } from '../../support/virgil-cloud';
+import { createCardManager, serveVirgilCloud } from '../../support/virgil-cloud';
 import { loadVirgilCrypto } from '../../support/virgil-crypto';
 
 const project = makeProject();
@@ -524,6 +524,102 @@ test('a class of typed fields, with a Pointer as sender: a client can save', asy
   expect(stdout).toMatch(/^ok +Chat guard +plaintext is refused/m);
   expect(stdout).toMatch(/^ok +Chat save +a client can save/m);
   expect(stdout).toMatch(/^ok +Chat fields/m);
+});
+
+describe('a class that asks whom its ciphertext is for', () => {
+  const classOf = (recipients: 'acl' | string[], mode = 'enforce') => ({
+    encrypted: ['text'],
+    plain: { from: 'Pointer<_User>', to: 'String', ward: 'String' },
+    sender: 'from',
+    mode,
+    recipients,
+    recipientsOutage: 'refuse',
+    group: 'ward',
+  });
+  const policy = {
+    virgil: { tokenTtlSeconds: 1200 },
+    classes: {
+      Chat: classOf('acl'),
+      Letter: classOf(['to']),
+      Seen: classOf('acl', 'report'),
+      Board: { encrypted: ['text'], plain: ['ward'], group: 'ward' },
+    },
+  };
+  const elsewhere = makeProject();
+  let server: BareParseServer;
+  let virgilCloud: Awaited<ReturnType<typeof serveVirgilCloud>>;
+  let application: ReturnType<typeof makeVirgilApplication>;
+  let person: { id: string; username: string };
+
+  beforeAll(async () => {
+    application = makeVirgilApplication(crypto);
+    secrets.add(application.environment.VIRGIL_APP_KEY);
+    virgilCloud = await serveVirgilCloud(application);
+    elsewhere.write('back4app.json', JSON.stringify(policy));
+    const none = { VIRGIL_APP_ID: null, VIRGIL_APP_KEY_ID: null, VIRGIL_APP_KEY: null };
+    server = await startBareParseServer({ policy, environment: none });
+    const args = ['--server', server.url, '--app-id', server.appId, '--yes'];
+    expect((await elsewhere.run('schema', args, { PARSE_MASTER_KEY: server.masterKey })).status).toBe(0);
+    person = await restClient(server).signUp();
+  });
+  afterAll(async () => {
+    await server.stop();
+    await virgilCloud.close();
+    elsewhere.remove();
+  });
+
+  const cards = () => createCardManager(application, virgilCloud.url, person.id);
+  const look = async (VIRGIL_API_URL = virgilCloud.url) => {
+    const { stdout } = await elsewhere.run('doctor', ['--server', server.url, '--app-id', server.appId], {
+      DOCTOR_USER: person.username,
+      DOCTOR_PASSWORD: password,
+      VIRGIL_API_URL,
+    });
+    printed.push(stdout);
+    return stdout;
+  };
+
+  test('without credentials on the server it is a fault', async () => {
+    const said = await look();
+    expect(said).toMatch(
+      /^fault +recipients +"recipients" of Chat, Letter, Seen: the server needs good VIRGIL_/m,
+    );
+    expect(said).toMatch(/^skipped +Chat save/m);
+    expect(said).toMatch(/^ok +Board group message/m);
+  });
+
+  test('whose server cannot ask Virgil Cloud is a fault', async () => {
+    await server.setEnvironment({ ...application.environment, VIRGIL_API_URL: nowhere });
+    const said = await look();
+    expect(said).toMatch(/^fault +Chat recipients +are not checked: .*VIRGIL_API_URL/m);
+    expect(said).toMatch(/^fault +Chat save +a client cannot save \(status 400, code 100\)/m);
+    expect(await cards().searchCards(person.id)).toEqual([]);
+    expect(await look(nowhere)).toMatch(/^skipped +recipients +needs a card of the user's/m);
+    await server.kill();
+    await server.startAgain();
+  });
+
+  test('is well, and a user without a card has none afterwards; one who has a card keeps it', async () => {
+    await server.setEnvironment({ ...application.environment, VIRGIL_API_URL: virgilCloud.url });
+    const well = [
+      /^ok +Chat save/m,
+      /^ok +Chat recipients +a message for somebody else is refused/m,
+      /^ok +Chat group message/m,
+      /^ok +Letter save/m,
+      /^ok +Letter recipients/m,
+      /^ok +Seen save/m,
+      /^ok +Board save/m,
+    ];
+    const first = await look();
+    for (const line of well) expect(first).toMatch(line);
+    expect(await cards().searchCards(person.id)).toEqual([]);
+    const { privateKey, publicKey } = crypto.generateKeys();
+    const { id } = await cards().publishCard({ privateKey, publicKey });
+    const second = await look();
+    for (const line of well) expect(second).toMatch(line);
+    expect((await cards().searchCards(person.id)).map((card) => card.id)).toEqual([id]);
+    expect(second).not.toMatch(/^fault +(?!class creation|database)\S/m);
+  });
 });
 
 test.each([
