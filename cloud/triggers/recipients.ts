@@ -44,8 +44,8 @@ const judgeByCards = cardDirectory(async (identities) => {
 export async function recipientsFault(save: Save, sender: string | undefined): Promise<Fault | undefined> {
   const { object, original, policy, values, written, envelopes } = save;
   const readers = readersOf(object, policy);
-  const before = new Set(original && readersOf(original, policy));
-  const added = before.has('*') ? [] : readers.filter((reader) => !before.has(reader));
+  const before = original && new Set(readersOf(original, policy));
+  const added = !before || before.has('*') ? [] : readers.filter((reader) => !before.has(reader));
   for (const field of policy.encrypted) {
     const isNew = !original || written.includes(field);
     if (!isNew && added.length === 0 && !written.includes(`${policy.group}`)) continue;
@@ -107,7 +107,7 @@ async function fieldFault(
     return fault(`may have at most ${MAX_READERS} readers.`, Parse.Error.OBJECT_TOO_LARGE);
   }
 
-  const keyIds = new Set(envelope.recipients.map((id) => Buffer.from(id).toString('hex')));
+  const keyIds = new Set(envelope.recipients.map((id) => (id as Buffer).toString('hex')));
   const others = wanted.filter((identity) => identity !== sender);
   const everyone = isNew && sender !== undefined ? [...others, sender] : wanted;
   // A report names nobody.
@@ -125,18 +125,23 @@ async function fieldFault(
     return await judgeByCards(everyone, (keyIdsOf) => {
       const strangers = new Set(keyIds);
       for (const identity of everyone) {
-        const keys = [...keyIdsOf(identity)];
-        const held = keys.filter(([keyId]) => keyIds.has(keyId));
-        for (const [keyId] of held) strangers.delete(keyId);
-        if (isNew && held.some(([, isCurrent]) => !isCurrent)) {
+        let [hasCard, isRecipient, isFormer] = [false, false, false];
+        keyIdsOf(identity).forEach((isCurrent, keyId) => {
+          hasCard ||= isCurrent;
+          if (!keyIds.has(keyId)) return;
+          strangers.delete(keyId);
+          isRecipient = true;
+          isFormer ||= !isCurrent;
+        });
+        if (isNew && isFormer) {
           const mend =
             identity === sender
               ? 'restore the private key on this device'
               : 'find that user anew (forceReload)';
           return fault(`is encrypted for a former key of ${named(identity)}: ${mend}, and encrypt it again.`);
         }
-        if (held.length > 0 || !wanted.includes(identity)) continue;
-        return keys.some(([, isCurrent]) => isCurrent)
+        if (isRecipient || !wanted.includes(identity)) continue;
+        return hasCard
           ? lacks(named(identity))
           : fault(
               `is not for all: ${named(identity)}, who may read the row, has no card. That user must register.`,

@@ -1,6 +1,7 @@
 import type { BareParseServer } from '../local/bare-parse-server';
 import { type BenchServer, LOGIN, POLICY, startBenchServer } from './bench-server';
 import { type Call, type Load, load, send } from './http-load';
+import { recipientsOption } from './recipients';
 import { interleave, type Ratio, ratioOf, type Target } from './rounds';
 import { uploadOptions } from './uploads';
 
@@ -38,10 +39,16 @@ export interface PolicyOption {
   rateTarget?: Target;
   /** Like `POLICY`, but for the option. */
   policy: object;
-  /** What its server needs beside the credentials. */
+  /** Starts what its server needs. */
+  start(): Promise<Started> | Started;
+}
+
+interface Started {
+  /** Of its process, beside the credentials. */
   environment?: Record<string, string>;
   /** The same for both servers, each of which has users and rows of its own. */
-  calls(server: BenchServer, count: number): Promise<Call[]> | Call[];
+  calls(server: BenchServer, count: number): Call[];
+  stop?(): void;
 }
 
 const OPTIONS: PolicyOption[] = [
@@ -49,9 +56,17 @@ const OPTIONS: PolicyOption[] = [
     measure: 'a change of a user, `guardUserIds` on',
     against: 'off',
     policy: { ...POLICY, virgil: { ...POLICY.virgil, guardUserIds: true } },
-    calls: ({ userId, sessionToken }, count) =>
-      repeat(count, { method: 'PUT', path: `/users/${userId}`, sessionToken, body: { nickname: 'a name' } }),
+    start: () => ({
+      calls: ({ userId, sessionToken }, count) =>
+        repeat(count, {
+          method: 'PUT',
+          path: `/users/${userId}`,
+          sessionToken,
+          body: { nickname: 'a name' },
+        }),
+    }),
   },
+  recipientsOption,
   ...uploadOptions,
 ];
 
@@ -214,20 +229,21 @@ async function measureSaves(server: BenchServer, { rounds, calls }: Effort, say:
 }
 
 async function measureOption(
-  { measure, against, rateTarget, policy, environment, calls }: PolicyOption,
+  { measure, against, rateTarget, policy, start }: PolicyOption,
   without: BenchServer,
   effort: Effort,
   say: (what: string) => void,
 ): Promise<Row> {
-  const withOption = await startBenchServer({ policy, ...(environment && { environment }) });
+  const { environment = {}, calls, stop } = await start();
+  const withOption = await startBenchServer({ policy, environment });
   try {
-    const run = (server: BenchServer) => async () =>
-      over(server, await calls(server, Math.ceil(effort.calls / 3)));
+    const run = (server: BenchServer) => async () => over(server, calls(server, Math.ceil(effort.calls / 3)));
     const { on, off } = await interleave({ on: run(withOption), off: run(without) }, effort.rounds, (round) =>
       say(`${measure}, round ${round} of ${effort.rounds}`),
     );
     return row(measure, against, on, off, rateTarget && { rateTarget });
   } finally {
     await withOption.stop();
+    stop?.();
   }
 }

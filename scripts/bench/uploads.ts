@@ -12,20 +12,19 @@ const UPLOADS = [
 ] as const;
 
 /** Uploads with `files` on, beside the same without. The app has an empty trigger on files in both. */
-export const uploadOptions: PolicyOption[] = UPLOADS.map(([size, bytes, inHundred]) => {
-  let body: Buffer | undefined;
-  return {
-    measure: `upload of an encrypted file of ${size}, \`files\` on`,
-    against: 'off, with an empty trigger',
-    rateTarget: { atLeast: 0.95 },
-    policy: { ...POLICY, files: {} },
-    calls({ sessionToken }, count) {
-      body ??= encryptedFile(bytes);
-      const upload = { path: '/files/e2ee.bin', sessionToken, body };
-      return Array(Math.ceil((count * inHundred) / 100)).fill(upload);
-    },
-  };
-});
+export const uploadOptions: PolicyOption[] = UPLOADS.map(([size, bytes, inHundred]) => ({
+  measure: `upload of an encrypted file of ${size}, \`files\` on`,
+  against: 'off, with an empty trigger',
+  rateTarget: { atLeast: 0.95 },
+  policy: { ...POLICY, files: {} },
+  start() {
+    const body = encryptedFile(bytes);
+    return {
+      calls: ({ sessionToken }, count) =>
+        Array(Math.ceil((count * inHundred) / 100)).fill({ path: '/files/e2ee.bin', sessionToken, body }),
+    };
+  },
+}));
 
 /** As E3Kit makes it, of so many bytes in all. */
 function encryptedFile(size: number): Buffer {
