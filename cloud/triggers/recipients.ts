@@ -109,7 +109,7 @@ async function fieldFault(
 
   const keyIds = new Set(envelope.recipients.map((id) => (id as Buffer).toString('hex')));
   const others = wanted.filter((identity) => identity !== sender);
-  const everyone = isNew && sender !== undefined ? [...others, sender] : wanted;
+  const everyone = isNew && isIdentifier(sender) ? [...others, sender] : wanted;
   // A report names nobody.
   const named = (identity: string) => (mode === 'report' ? 'a user' : identity);
   const lacks = (who: string) =>

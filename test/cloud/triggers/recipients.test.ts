@@ -57,7 +57,8 @@ const cloudCode = `
   };
   Parse.Cloud.define('save', ({ params }) => objectOf(params).save(null, { useMasterKey: true }));
   Parse.Cloud.define('guard', async ({ params, user, log }) => {
-    const ask = () => guard({ object: objectOf(params), user, master: false, log });
+    const caller = params.as ? Parse.User.createWithoutData(params.as) : user;
+    const ask = () => guard({ object: objectOf(params), user: caller, master: false, log });
     const asked = await Promise.allSettled(Array.from({ length: params.times }, ask));
     return asked.flatMap(({ reason }) => reason?.message ?? []);
   });
@@ -183,11 +184,19 @@ const acl = (...readers: Reader[]) =>
   );
 
 const sent: string[] = [];
+const saved: string[] = [];
 /** A new row that Alice sends. */
-function send(body: string, readers: Reader[], className = 'Message', fields: object = {}): Promise<Answer> {
+async function send(
+  body: string,
+  readers: Reader[],
+  className = 'Message',
+  fields: object = {},
+): Promise<Answer> {
   const row = { body, senderId: alice.id, ACL: acl(...readers), ...fields };
   sent.push(body);
-  return rest.call('POST', `/classes/${className}`, row, alice);
+  const answer = await rest.call('POST', `/classes/${className}`, row, alice);
+  if (answer.status === 201) saved.push(body);
+  return answer;
 }
 
 const update = (id: string, fields: object, caller: Caller = alice, className = 'Message'): Promise<Answer> =>
@@ -359,6 +368,14 @@ describe('a message', () => {
       code: INVALID,
       error: expect.stringMatching(/^Note\.title is not encrypted/),
     });
+  });
+
+  test('of a caller whose ID is no identity is for its readers alone, and Virgil Cloud is not asked for such an ID', async () => {
+    const body = await encrypt(alice);
+    const fields = JSON.stringify({ body, title: body, ACL: {} });
+    const asked = await rest.run('guard', { className: 'Note', fields, times: 1, as: 'no identity' }, alice);
+    expect(asked.body.result).toEqual([expect.stringMatching(/^Note\.body is encrypted for somebody/)]);
+    expect(searches).toEqual([]);
   });
 
   test('with another fault is told that first', async () => {
@@ -718,7 +735,13 @@ test('without credentials the policy’s setting for an outage decides, and the 
 });
 
 // The last test: it reads what all the others have left.
-test('no log line holds a token, a key ID or a payload', async () => {
+test('no log line holds a token, a key ID or a payload, and no row what was refused', async () => {
+  const refused = sent.filter((payload) => !saved.includes(payload));
+  expect(refused.length).toBeGreaterThan(20);
+  const stored = await server.stored();
+  expect(stored).toContain(saved[0]);
+  for (const payload of refused) expect(stored).not.toContain(payload);
+
   const log = await server.logged();
   expect(log).toContain('not encrypted for');
   expect(tokens.size).toBeGreaterThan(5);
