@@ -60,7 +60,8 @@ export class Playground {
   #memory: Memory;
   #onChange: () => void;
   #waiting = new Set<() => void>();
-  #reads = 0;
+  /** While the server is asked what it stores: whether something has changed since. */
+  #hasChanged?: boolean;
   devices: Device[] = [];
   /** Of the conversation that is shown. */
   stored: StoredMessage[] = [];
@@ -264,7 +265,8 @@ export class Playground {
         },
         onError: (error) => this.#report(error),
       });
-      await conversation.open();
+      // With the cards at hand the first message waits for nothing.
+      await Promise.all([conversation.open(), phone.cardsOf(participants)]);
       device.conversations[mode] = conversation;
       this.#onChange();
     };
@@ -311,20 +313,26 @@ export class Playground {
     });
   }
 
-  /** Asks the server what it stores, whenever a conversation has changed. */
+  /** Asks the server what it stores, one time after the other, until nothing has changed since. */
   async #readStored(): Promise<void> {
-    this.#reads += 1;
-    const read = this.#reads;
-    let { stored } = this;
-    let fault = '';
-    try {
-      stored = await fetchStored(this.#threadId(this.mode));
-    } catch (error) {
-      fault = (error as Error).message;
+    const isReading = this.#hasChanged !== undefined;
+    this.#hasChanged = true;
+    if (isReading) return;
+    while (this.#hasChanged) {
+      this.#hasChanged = false;
+      const threadId = this.#threadId(this.mode);
+      let { stored } = this;
+      let fault = '';
+      try {
+        stored = await fetchStored(threadId);
+      } catch (error) {
+        fault = (error as Error).message;
+      }
+      if (threadId !== this.#threadId(this.mode)) continue;
+      Object.assign(this, { stored, storedFault: fault });
+      this.#onChange();
     }
-    if (read !== this.#reads) return;
-    Object.assign(this, { stored, storedFault: fault });
-    this.#onChange();
+    this.#hasChanged = undefined;
   }
 
   #idOf(name: Name): string {
