@@ -2,6 +2,7 @@ import { nexmoCreateUser } from './functions/nexmo-create-user';
 import { nexmoJwt } from './functions/nexmo-jwt';
 import { virgilJwt } from './functions/virgil-jwt';
 import type { Policy } from './policy';
+import { registerErasure } from './triggers/erasure';
 import { registerFileGuard } from './triggers/file-guard';
 import { registerGuards } from './triggers/register-guards';
 
@@ -16,3 +17,6 @@ if (POLICY.files) registerFileGuard(POLICY.files);
 
 /** For an app with a `main.js` of its own: the guard of the policy's classes, which runs beside its triggers anyway. */
 export const guard = registerGuards(POLICY);
+
+/** For an app that only marks users as deleted: takes the cards and key backups of one off Virgil Cloud. */
+export const eraseIdentity = registerErasure(POLICY.virgil);

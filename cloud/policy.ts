@@ -5,6 +5,8 @@ export interface Policy {
     tokenTtlSeconds: number;
     /** Let nobody change a user's `objectId`, which is the identity. */
     guardUserIds: boolean;
+    /** Take a deleted user's cards and key backups off Virgil Cloud. */
+    eraseDeletedUsers: boolean;
   };
   nexmo: NexmoPolicy;
   /** What each guarded class demands of a save, by class name. */

@@ -1,7 +1,7 @@
 import { hideFromLog } from './hide-from-log';
 import { beforeEachRun, parseServerTriggers } from './parse-server-triggers';
 
-type TriggerType = 'beforeSave';
+type TriggerType = 'beforeSave' | 'beforeDelete' | 'afterDelete';
 type Register = typeof Parse.Cloud.beforeSave;
 export type Handler = Parameters<Register>[1];
 export type Validator = Parameters<Register>[2];
@@ -19,11 +19,12 @@ type ParseClass = string | { className?: string; name: string };
  * @param ours what to register, by class name
  */
 export function registerBeside(type: TriggerType, ours: ReadonlyMap<string, Beside>): void {
-  const register = Parse.Cloud[type];
+  const register = Parse.Cloud[type] as Register;
   const triggers = parseServerTriggers();
   if (triggers) {
     beforeEachRun(triggers, type, (object, original) => {
-      if (ours.has(object.className)) hideFromLog(object, original);
+      // The row that is deleted is the object itself.
+      if (ours.has(object.className)) hideFromLog(object, type === 'beforeSave' ? original : object);
     });
   } else {
     console.warn(

@@ -7,6 +7,7 @@ import {
   skipsMasterKey,
   type Validator,
 } from './beside-app-triggers';
+import { checkErasure, ERASURE_CLASS } from './erasure';
 import { checkSave, reportSave, type SaveRequest } from './guard';
 import { canBeEncoded, hideFromLog } from './hide-from-log';
 import { checkUserId } from './user-id';
@@ -30,6 +31,7 @@ export function registerGuards({ virgil, classes }: Policy): (request: SaveReque
   );
   const checks = new Map(guards);
   if (virgil.guardUserIds) checks.set('_User', checkUserId);
+  if (virgil.eraseDeletedUsers) checks.set(ERASURE_CLASS, checkErasure);
 
   registerBeside(
     'beforeSave',

@@ -28,7 +28,7 @@ const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
  * Sends one POST to Virgil Cloud, which has 3 seconds to answer.
  *
  * @param path such as `/card/v5/actions/search`
- * @returns the JSON of the answer, which somebody else has made up
+ * @returns the JSON of the answer, which somebody else has made up; undefined where it is none
  * @throws VirgilCloudError
  */
 export async function askVirgilCloud(
@@ -47,7 +47,7 @@ export async function askVirgilCloud(
     const why = error instanceof AnswerError ? error.message : `failed (${error.code})`;
     throw new VirgilCloudError(`POST ${path} ${why}.`, error.status);
   });
-  if (answer.status >= 400 || answer.body === undefined) {
+  if (answer.status >= 300) {
     throw new VirgilCloudError(`POST ${path} was answered ${answer.status}.`, answer.status);
   }
   return answer.body;

@@ -93,6 +93,8 @@ export async function startBareParseServer(options: BareParseServerOptions = {})
   };
   const environment: NodeJS.ProcessEnv = {
     ...process.env,
+    // Nobody listens there: what a test deletes is not erased at the real one.
+    VIRGIL_API_URL: 'http://127.0.0.1:1',
     // The database's socket goes with the folder, since the process is killed.
     TMPDIR: folder,
     // Else Parse Server makes a folder for logs here before it sees its options.

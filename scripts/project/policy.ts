@@ -108,7 +108,11 @@ const filePolicy = z.strictObject({
 });
 
 const policyObject = z.strictObject({
-  virgil: z.strictObject({ tokenTtlSeconds, guardUserIds: z.boolean().default(false) }),
+  virgil: z.strictObject({
+    tokenTtlSeconds,
+    guardUserIds: z.boolean().default(false),
+    eraseDeletedUsers: z.boolean().default(false),
+  }),
   nexmo: nexmoPolicy,
   classes: z.record(
     z.string().regex(/^[A-Za-z][A-Za-z0-9_]*$/, 'not the name of a class of yours'),

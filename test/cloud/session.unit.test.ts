@@ -353,7 +353,7 @@ describe('a token lives', () => {
 });
 
 describe.each([
-  ['virgil-jwt', virgilJwt({ tokenTtlSeconds: TTL_SECONDS, guardUserIds: false })],
+  ['virgil-jwt', virgilJwt({ tokenTtlSeconds: TTL_SECONDS, guardUserIds: false, eraseDeletedUsers: false })],
   ['nexmo-jwt', nexmoJwt({ tokenTtlSeconds: TTL_SECONDS, acl: {} })],
 ])('%s, while the signature is made', (_name, issue) => {
   const { sign } = crypto;

@@ -39,7 +39,8 @@ test('it loads alone, does nothing at load but register, and leaves nothing runn
   build('--outfile', outfile);
   const script = `
     const calls = [];
-    const Cloud = { define: (name) => calls.push(name), beforeSave: (name) => calls.push('beforeSave ' + name) };
+    const Cloud = { define: (name) => calls.push(name), job: (name) => calls.push('job ' + name) };
+    for (const type of ['beforeSave', 'beforeDelete', 'afterDelete']) Cloud[type] = (name) => calls.push(type + ' ' + name);
     globalThis.Parse = { Cloud };
     for (const gone of ['fetch', 'crypto', 'Headers', 'Request', 'Response', 'structuredClone']) delete globalThis[gone]; // Node 16
     console.log(JSON.stringify([Object.keys(require(${JSON.stringify(outfile)})), calls]));
@@ -50,9 +51,9 @@ test('it loads alone, does nothing at load but register, and leaves nothing runn
     timeout: 10_000,
   });
   const [exported, calls] = JSON.parse(printed);
-  expect(exported).toEqual(['guard']);
+  expect(exported).toEqual(['eraseIdentity', 'guard']);
   expect(calls).toEqual(
-    expect.arrayContaining(['virgil-jwt', 'beforeSave Message', 'beforeSave ChatThread']),
+    expect.arrayContaining(['virgil-jwt', 'beforeSave Message', 'beforeSave ChatThread', 'job virgil-erase']),
   );
 });
 

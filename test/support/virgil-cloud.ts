@@ -1,15 +1,23 @@
 import type { AddressInfo } from 'node:net';
-import express from 'express';
+import express, { type RequestHandler } from 'express';
 import { VirgilCardCrypto, VirgilCrypto } from 'virgil-crypto';
 import { CardManager, VirgilCardVerifier } from 'virgil-sdk';
 import { refuseForeign } from '../../scripts/local/host-check';
 import { openVirgilCloud, type VirgilCloudOptions } from '../../scripts/local/virgil-cloud';
 import type { VirgilApplication } from './virgil-application';
 
-/** Serves a local Virgil Cloud at `url` on a free port, until `close`. */
-export async function serveVirgilCloud(options: VirgilCloudOptions) {
+/**
+ * Serves a local Virgil Cloud at `url` on a free port, until `close`.
+ *
+ * @param before what a test puts before it, to look at requests or to have them fail
+ */
+export async function serveVirgilCloud(
+  options: VirgilCloudOptions,
+  before: RequestHandler = (_request, _response, next) => next(),
+) {
   const cloud = await openVirgilCloud(options);
-  const server = express().use(refuseForeign()).use('/virgil', cloud.router).listen(0, '127.0.0.1');
+  const app = express().use(refuseForeign()).use(before).use('/virgil', cloud.router);
+  const server = app.listen(0, '127.0.0.1');
   await new Promise((resolve) => server.once('listening', resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/virgil`,

@@ -246,7 +246,7 @@ describe("the app's own trigger", () => {
 
 test('the guards of classes may be registered before it or after', async () => {
   registerGuards({
-    virgil: { tokenTtlSeconds: 1200, guardUserIds: true },
+    virgil: { tokenTtlSeconds: 1200, guardUserIds: true, eraseDeletedUsers: false },
     nexmo: { tokenTtlSeconds: 900, acl: {} },
     classes: {},
   });

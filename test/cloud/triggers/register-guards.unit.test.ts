@@ -20,7 +20,7 @@ const guarded: ClassPolicy = {
   allowLegacyEncrypt: false,
 };
 const policyOf = (guardUserIds: boolean): Policy => ({
-  virgil: { tokenTtlSeconds: 1200, guardUserIds },
+  virgil: { tokenTtlSeconds: 1200, guardUserIds, eraseDeletedUsers: false },
   nexmo: { tokenTtlSeconds: 900, acl: {} },
   classes: { Message: guarded, File: guarded, Reported: { ...guarded, mode: 'report' } },
 });
