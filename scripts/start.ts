@@ -6,12 +6,13 @@ import { join, relative, resolve } from 'node:path';
 import { config as readDotEnv } from 'dotenv';
 import express from 'express';
 import { CredentialError, type VirgilCredentials, virgilCredentials } from '../cloud/credentials';
+import type { Policy } from '../cloud/policy';
 import { runCommand } from './command-line/command';
 import { UserError } from './command-line/user-error';
 import { openDatabase } from './local/database';
 import { addDevelopmentCredentials } from './local/development-credentials';
 import { refuseForeign } from './local/host-check';
-import { PLAYGROUND_CLASSES } from './local/playground/message-class';
+import { playgroundClasses } from './local/playground/message-class';
 import { takeStateFolder } from './local/state-folder';
 import { webSocketsOf } from './local/upgrades';
 import { openVirgilCloud, type VirgilCloud } from './local/virgil-cloud';
@@ -40,7 +41,7 @@ runCommand('start', async ({ fresh }) => {
 /** @param undo takes what stops each part, in the order in which they were started */
 async function start(environment: NodeJS.ProcessEnv, folder: string, undo: (() => unknown)[]): Promise<void> {
   const policy = readPolicy(join(projectRoot, 'back4app.json'));
-  if (!isPackaged) Object.assign(policy.classes, PLAYGROUND_CLASSES);
+  if (!isPackaged) Object.assign(policy.classes, playgroundClasses(policy));
   // An app has a main.js of its own, which requires the bundle.
   const cloud = isPackaged ? join(projectRoot, 'cloud/main.js') : join(folder, 'main.js');
   if (isPackaged && !existsSync(cloud))
@@ -63,7 +64,7 @@ async function start(environment: NodeJS.ProcessEnv, folder: string, undo: (() =
 
   addDevelopmentCredentials(folder, environment);
   environment.VIRGIL_API_URL ||= `${url.replace(/0\.0\.0\.0|\[::\]/, 'localhost')}/virgil`;
-  const page = isPackaged ? undefined : openPage(appId); // while the database opens
+  const page = isPackaged ? undefined : openPage(appId, policy); // while the database opens
   page?.catch(() => {}); // until it is awaited
   const database = await openDatabase(folder, environment, console.log);
   undo.push(database.close);
@@ -102,10 +103,10 @@ async function start(environment: NodeJS.ProcessEnv, folder: string, undo: (() =
 }
 
 /** The page of this repository, which the package leaves out. */
-async function openPage(appId: string) {
+async function openPage(appId: string, policy: Policy) {
   const { playground } = await import('./local/playground');
   const { buildPage } = await import('./local/playground/build-page');
-  const page = await buildPage(appId);
+  const page = await buildPage(appId, policy);
   return (settings: Parameters<typeof playground>[1]) => playground(page, settings);
 }
 

@@ -14,6 +14,10 @@ let browser: BrowserContext;
 let page: Page;
 // The Parse SDK waits at most 30 s before it tries again.
 const RECONNECTS_WITHIN_MS = 35_000;
+const PIXEL = Buffer.from(
+  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==',
+  'base64',
+);
 const WIDE = { width: 1280, height: 800 };
 const NARROW = { width: 390, height: 844 };
 
@@ -77,6 +81,14 @@ async function shows(where: Locator, text: string): Promise<void> {
 
 async function textsOf(where: Locator): Promise<string> {
   return (await where.getByRole('log').textContent()) ?? '';
+}
+
+/** The width and height of the last picture on a phone. */
+async function picture(phone: Locator): Promise<number[]> {
+  const image = phone.getByRole('log').locator('img').last();
+  await image.waitFor();
+  const size = 'image => image.decode().then(() => [image.naturalWidth, image.naturalHeight])';
+  return image.evaluate(size);
 }
 
 async function sizeOf(what: 'Width' | 'Height'): Promise<number> {
@@ -256,11 +268,56 @@ test('the page does not grow with its messages', async () => {
   await expectInView(bob().getByText('Three'));
 });
 
+test('a photo travels: its name and its picture on the phones, noise on the server', async () => {
+  await step('Send a photo').click();
+  for (const phone of [alice(), bob()]) {
+    await expectInView(phone.getByText('The view from my place'));
+    await shows(phone, 'Evening at the lake.jpg');
+    expect(await picture(phone)).toEqual([800, 450]);
+  }
+  const row = rows().filter({ hasText: 'e2ee-' }).last();
+  await row.getByText(/^e2ee-[0-9a-f]{32}\.bin$/).waitFor();
+  await expectInView(row.getByText(/^\d\d KB$/));
+  await row.getByRole('img', { name: 'Noise' }).waitFor();
+  expect(await stored().textContent()).not.toMatch(/Evening|lake|jpg|jpeg/);
+  expect(await step('Send a photo').textContent()).toMatch(/Done\.$/);
+  expect(await focused()).toMatch(/Send a photo/);
+  await expectSound();
+});
+
+test('a photo of one’s own goes with what is written, and is refused where it is not encrypted', async () => {
+  const name = 'MRI scan of Bob.png';
+  const choose = (phone: Locator) =>
+    phone.locator('input[type=file]').setInputFiles({ name, mimeType: 'image/png', buffer: PIXEL });
+  const uploads: string[] = [];
+  page.on('request', (request) => {
+    if (request.method() === 'POST' && request.url().includes('/files/')) uploads.push(request.url());
+  });
+  await bob().getByRole('textbox').fill('Do you see anything?');
+  await choose(bob());
+  await shows(alice(), 'Do you see anything?');
+  await shows(alice(), name);
+  expect(await picture(alice())).toEqual([1, 1]);
+  expect(await bob().getByRole('textbox').inputValue()).toBe('');
+
+  await bob().getByRole('switch').check();
+  await choose(bob());
+  await expectInView(bob().getByText('Error 142: The file is refused: not an E3Kit envelope.'));
+  await expectInView(stored().getByText('A photo from Bob’s phone was not encrypted.'));
+  expect(complaints.splice(0)).toHaveLength(1);
+  await bob().getByRole('button', { name: 'Encrypt and send' }).click();
+  await bob().getByText('The server refused it.').waitFor({ state: 'detached' });
+  await alice().getByText(name).nth(1).waitFor();
+  // A name would be in the log of whoever stands between, even where the file is refused.
+  expect(new Set(uploads.map((url) => new URL(url).pathname))).toEqual(new Set(['/parse/files/e2ee.bin']));
+});
+
 test('closing and opening the page keeps the keys, the conversation and the steps', async () => {
   await browser.close();
   await openPage();
   await shows(alice(), 'The results are in');
   await shows(bob(), 'The results are in');
+  await shows(bob(), 'Evening at the lake.jpg');
   await send(bob(), 'See you');
   await shows(alice(), 'See you');
   expect(await step('Send without encrypting').textContent()).toMatch(/Done\.$/);
@@ -298,6 +355,14 @@ test('a refusal in the group names the group’s own call', async () => {
   expect(complaints.splice(0)).toHaveLength(1);
   await carol().getByRole('button', { name: 'Encrypt and send' }).click();
   await shows(alice(), 'The door code is 4711');
+});
+
+test('a photo travels in the group too', async () => {
+  await step('Send a photo').click();
+  for (const phone of [alice(), bob(), carol()]) {
+    await shows(phone, 'Evening at the lake.jpg');
+    expect(await picture(phone)).toEqual([800, 450]);
+  }
 });
 
 test('a tampered group message is not trusted either', async () => {

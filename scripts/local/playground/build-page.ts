@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { build } from 'esbuild';
+import type { Policy } from '../../../cloud/policy';
 
 const source = join(__dirname, 'page');
 
@@ -11,8 +12,9 @@ export type PageFile = readonly [path: string, contents: Uint8Array];
  * Builds the page, in memory.
  *
  * @param parseAppId the application ID that the page gives to the Parse SDK
+ * @param policy the app's, which says what the page can show
  */
-export async function buildPage(parseAppId: string): Promise<PageFile[]> {
+export async function buildPage(parseAppId: string, policy: Policy): Promise<PageFile[]> {
   const { outputFiles } = await build({
     entryPoints: [join(source, 'page.tsx'), join(source, 'page.css')],
     outdir: source,
@@ -26,7 +28,11 @@ export async function buildPage(parseAppId: string): Promise<PageFile[]> {
     // What E3Kit needs of a bundler: its two WASM files beside the script, and the globals of Node that it uses.
     loader: { '.wasm': 'file', '.woff2': 'file' },
     inject: [join(source, 'node-globals.ts')],
-    define: { global: 'globalThis', PARSE_APP_ID: JSON.stringify(parseAppId) },
+    define: {
+      global: 'globalThis',
+      PARSE_APP_ID: JSON.stringify(parseAppId),
+      HAS_FILES: String(policy.files !== undefined),
+    },
     logLevel: 'silent',
   });
   return [

@@ -42,7 +42,7 @@ function contentSecurityPolicy(host = ''): string {
     `connect-src 'self' ws://${host}`,
     "style-src 'self'",
     "font-src 'self'",
-    "img-src 'self'",
+    "img-src 'self' blob:", // a photo that a phone has decrypted
     "base-uri 'none'",
     "form-action 'none'",
     "frame-ancestors 'none'",

@@ -20,6 +20,7 @@ export interface StoredMessage {
     ACL: object;
     createdAt: string;
     updatedAt: string;
+    photo?: { name: string };
   };
   envelope: {
     /** Of the envelope, in bytes. */
@@ -33,9 +34,23 @@ export interface StoredMessage {
     /** Whether the sender's signature is inside the ciphertext. A group message bears it outside. */
     signedInside: boolean;
   };
+  /** The file that its `photo` names. */
+  photo?: StoredFile;
+}
+
+/** A file as anyone who knows its address can have it. */
+export interface StoredFile {
+  /** In bytes. */
+  size: number;
+  /** The first bytes of its ciphertext, in base64. */
+  noise: string;
 }
 
 const RECOGNISE = { allowLegacyEncrypt: false };
+/** As many as the page shows as a picture. */
+const NOISE_BYTES = 96 * 30;
+/** By their names. No name is given twice. */
+const files = new Map<string, StoredFile>();
 
 /** Reads, oldest first, what the database holds of one conversation of the playground. */
 export async function readStoredMessages(store: MessageStore, threadId: string): Promise<StoredMessage[]> {
@@ -46,7 +61,27 @@ export async function readStoredMessages(store: MessageStore, threadId: string):
   });
   const { results } = (await callParse(store, 'GET', `?${query}`)) as { results: StoredMessage['row'][] };
   const owners = store.ownersOfKeys();
-  return results.reverse().map((row) => ({ row, envelope: describe(row.body, owners) }));
+  return Promise.all(
+    results.reverse().map(async (row) => ({
+      row,
+      envelope: describe(row.body, owners),
+      ...(row.photo && { photo: await readFile(store, row.photo.name) }),
+    })),
+  );
+}
+
+async function readFile({ serverURL, appId }: MessageStore, name: string): Promise<StoredFile> {
+  let file = files.get(name);
+  if (!file) {
+    const answer = await fetch(`${serverURL}/files/${appId}/${encodeURIComponent(name)}`);
+    if (!answer.ok) throw new UserError(`The file of a message is not there: ${answer.status}.`);
+    const bytes = Buffer.from(await answer.arrayBuffer());
+    const { ciphertextOffset } = recogniseEnvelope(bytes, RECOGNISE);
+    const noise = bytes.subarray(ciphertextOffset, ciphertextOffset + NOISE_BYTES).toString('base64');
+    file = { size: bytes.length, noise };
+    files.set(name, file);
+  }
+  return file;
 }
 
 function describe(body: string, owners: Map<string, string>): StoredMessage['envelope'] {

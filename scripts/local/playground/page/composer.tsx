@@ -1,4 +1,4 @@
-import { useState } from 'preact/hooks';
+import { useRef, useState } from 'preact/hooks';
 import { writeField } from './focus';
 import type { PhoneProps } from './messages';
 import { faultOf } from './use-action';
@@ -11,22 +11,27 @@ export function Composer({ playground, device }: PhoneProps) {
   const partner = device.owner === 'Alice' ? 'Bob' : 'Alice';
   const to = playground.mode === 'group' ? 'the group' : partner;
 
-  const submit = async (event: SubmitEvent) => {
-    event.preventDefault();
+  const send = async (photo?: File) => {
     const message = text.trim();
-    if (!message || !isReady) return;
+    if (!(message || photo) || !isReady) return;
     setText('');
     setEncrypted(true);
     setFault('');
     try {
-      await playground.send(device, message, isEncrypted);
+      await playground.send(device, { text: message, photo }, isEncrypted);
     } catch (error) {
       setFault(faultOf(error, device.owner));
       setText((newer) => newer || message);
     }
   };
   return (
-    <form class="composer" onSubmit={submit}>
+    <form
+      class="composer"
+      onSubmit={(event) => {
+        event.preventDefault();
+        send();
+      }}
+    >
       {fault && (
         <p class="fault" role="alert">
           {fault}
@@ -47,16 +52,47 @@ export function Composer({ playground, device }: PhoneProps) {
           Send
         </button>
       </div>
-      <label class="switch">
-        <input
-          type="checkbox"
-          role="switch"
-          aria-checked={!isEncrypted}
-          checked={!isEncrypted}
-          onChange={(event) => setEncrypted(!event.currentTarget.checked)}
-        />
-        <span>Send without encrypting</span>
-      </label>
+      <div class="line">
+        <label class="switch">
+          <input
+            type="checkbox"
+            role="switch"
+            aria-checked={!isEncrypted}
+            checked={!isEncrypted}
+            onChange={(event) => setEncrypted(!event.currentTarget.checked)}
+          />
+          <span>Without encrypting</span>
+        </label>
+        {HAS_FILES && <PhotoButton isReady={isReady} take={send} />}
+      </div>
     </form>
+  );
+}
+
+function PhotoButton({ isReady, take }: { isReady: boolean; take: (photo: File) => unknown }) {
+  const input = useRef<HTMLInputElement>(null);
+  return (
+    <>
+      <button
+        type="button"
+        class="quiet"
+        aria-disabled={!isReady}
+        onClick={() => isReady && input.current?.click()}
+      >
+        Photo
+      </button>
+      <input
+        ref={input}
+        type="file"
+        accept="image/*"
+        hidden
+        onChange={({ currentTarget }) => {
+          const [photo] = currentTarget.files ?? [];
+          // The same one may be chosen again.
+          currentTarget.value = '';
+          if (photo) take(photo);
+        }}
+      />
+    </>
   );
 }

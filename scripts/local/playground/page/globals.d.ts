@@ -1,4 +1,5 @@
 /** Set by the build. */
 declare const PARSE_APP_ID: string;
+declare const HAS_FILES: boolean;
 
 declare module 'process/browser.js';

@@ -1,7 +1,8 @@
 import { focus, writeField } from './focus';
 import type { Unread } from './phone/cipher';
 import type { Message } from './phone/conversation';
-import type { Device, Playground, Refusal } from './playground';
+import { Photo } from './photo';
+import type { Device, Draft, Playground, Refusal } from './playground';
 import { useReveal } from './use-reveal';
 
 /** A message on a phone, or one that did not get further. */
@@ -73,7 +74,7 @@ export function Messages({ playground, device }: PhoneProps) {
 }
 
 function Content({ content, sender, owner }: { content: Message['content']; sender: string; owner: string }) {
-  if ('text' in content) return <p class="text">{content.text}</p>;
+  if ('text' in content) return <Readable {...content} />;
   const explanations: Record<Unread, [string, string]> = {
     'not trusted': ['Not trusted', `This is not what ${sender} wrote. Somebody has changed it since.`],
     'no key': ['Locked', `This phone does not have ${owner}’s key.`],
@@ -88,6 +89,15 @@ function Content({ content, sender, owner }: { content: Message['content']; send
   );
 }
 
+function Readable({ text, photo }: Draft) {
+  return (
+    <>
+      {photo && <Photo photo={photo} />}
+      {text && <p class="text">{text}</p>}
+    </>
+  );
+}
+
 function Refused({ playground, refusal }: { playground: Playground; refusal: Refusal }) {
   const mend = async () => {
     // The button goes with what it mends.
@@ -96,7 +106,7 @@ function Refused({ playground, refusal }: { playground: Playground; refusal: Ref
   };
   return (
     <>
-      <p class="text refused">{refusal.text}</p>
+      <p class="text refused">{refusal.draft.photo?.name ?? refusal.draft.text}</p>
       <p class="reason">
         <strong>The server refused it.</strong> Error 142: {refusal.reason}
       </p>

@@ -9,7 +9,13 @@ import { fetchStored, tamper } from './server';
 export type Mode = 'direct' | 'group';
 export type Name = 'Alice' | 'Bob' | 'Carol';
 /** What the page suggests to try. */
-export type Step = 'plaintext' | 'tamper' | 'phone';
+export type Step = 'plaintext' | 'tamper' | 'phone' | 'photo' | 'group';
+
+/** What a phone is to send. */
+export interface Draft {
+  text: string;
+  photo?: File;
+}
 
 /** What the page remembers. Keys are not in it: E3Kit keeps those, in the browser's IndexedDB. Nor is any password. */
 interface Memory {
@@ -39,7 +45,7 @@ export interface Refusal {
   device: Device;
   mode: Mode;
   at: Date;
-  text: string;
+  draft: Draft;
   /** In the server's words. */
   reason: string;
 }
@@ -124,23 +130,26 @@ export class Playground {
     this.#remember({ mode });
     this.#readStored();
     await this.#open(async () => {});
+    if (mode === 'group') this.#finish('group');
   }
 
   /** @returns whether it was stored: what the server has refused is among the refusals */
-  async send(device: Device, text: string, encrypted = true): Promise<boolean> {
+  async send(device: Device, draft: Draft, encrypted = true): Promise<boolean> {
     const { mode } = this;
+    const { text, photo } = draft;
     const conversation = device.conversations[mode] as Conversation;
     try {
-      if (encrypted) await conversation.send(text);
-      else await conversation.sendWithoutEncrypting(text);
+      if (encrypted) await conversation.send(text, photo);
+      else await conversation.sendWithoutEncrypting(text, photo);
+      if (photo) this.#finish('photo');
       return true;
     } catch (error) {
       this.#beginAnewWithoutSession(error);
       if (!isParseError(error, Parse.Error.VALIDATION_ERROR)) throw error;
       const { message } = error as Parse.Error;
       // The server cannot know that these messages are a group's.
-      const reason = mode === 'group' ? message.replace('authEncrypt()', 'group.encrypt()') : message;
-      this.refusals.push({ device, mode, at: new Date(), text, reason });
+      const reason = mode === 'group' ? message.replace(/authEncrypt(File)?\(/, 'group.encrypt(') : message;
+      this.refusals.push({ device, mode, at: new Date(), draft, reason });
       this.#finish('plaintext');
       return false;
     }
@@ -148,7 +157,7 @@ export class Playground {
 
   /** Sends what was refused as it should have been sent. */
   async mend(refusal: Refusal): Promise<void> {
-    await this.send(refusal.device, refusal.text);
+    await this.send(refusal.device, refusal.draft);
     this.refusals = this.refusals.filter((other) => other !== refusal);
     this.#onChange();
   }
@@ -297,7 +306,7 @@ export class Playground {
     for (const [index, [name, text]] of OPENING[mode].entries()) {
       await this.#until(() => phones.every(hasRead(index)));
       if (this.mode !== mode) return;
-      await this.send(phones.find(({ owner }) => owner === name) as Device, text);
+      await this.send(phones.find(({ owner }) => owner === name) as Device, { text });
     }
   }
 

@@ -1,6 +1,7 @@
 import type { StoredMessage } from '../stored-messages';
 import { time } from './messages';
 import { Panel, type TabProps } from './panel';
+import { Noise } from './photo';
 import type { Playground, Refusal } from './playground';
 import { useReveal } from './use-reveal';
 
@@ -53,7 +54,10 @@ export function ServerPanel({ playground, ...tab }: { playground: Playground } &
             ) : (
               <article key={entry.at.getTime()} class="row bad">
                 <h3>Refused: nothing was stored</h3>
-                <p>A message from {entry.refusal.device.title} was not encrypted.</p>
+                <p>
+                  A {entry.refusal.draft.photo ? 'photo' : 'message'} from {entry.refusal.device.title} was
+                  not encrypted.
+                </p>
               </article>
             ),
           )}
@@ -67,7 +71,7 @@ export function ServerPanel({ playground, ...tab }: { playground: Playground } &
 const SHOWN_BEFORE = 90;
 
 function Row({ playground, message }: { playground: Playground; message: StoredMessage }) {
-  const { row, envelope } = message;
+  const { row, envelope, photo } = message;
   const { objectId, body } = row;
   const isTampered = playground.isTampered(objectId);
   const sender = playground.nameOf(row.senderId) ?? 'somebody';
@@ -117,7 +121,23 @@ function Row({ playground, message }: { playground: Playground; message: StoredM
           body.slice(from)
         )}
       </p>
+      {photo && (
+        <>
+          <Noise noise={photo.noise} />
+          <p class="file">
+            {/* Parse Server's own digits stand before it. */}
+            <code>{row.photo?.name.replace(/^.+_/, '')}</code> <span>{kilobytes(photo.size)}</span>
+          </p>
+          <p class="noise" aria-hidden="true">
+            {photo.noise}
+          </p>
+        </>
+      )}
       {isTampered && <p class="changed">One bit was flipped in the database.</p>}
     </article>
   );
+}
+
+function kilobytes(size: number): string {
+  return `${Math.ceil(size / 1024).toLocaleString()} KB`;
 }

@@ -1,5 +1,6 @@
 import { focus, PASSWORD, stepButton } from './focus';
 import type { PanelName } from './panel';
+import { drawSample } from './photo';
 import type { Device, Playground, Step } from './playground';
 
 interface Props {
@@ -10,23 +11,32 @@ interface Props {
 
 interface Suggestion {
   title: string;
+  run: () => unknown;
+  /** Whether it takes back what it has done. */
+  isUndo?: boolean;
+}
+
+interface FirstSuggestion extends Suggestion {
   /** What comes of it, or came of it. */
   outcome: string;
-  run: () => unknown;
 }
+
+const FIRST = ['plaintext', 'tamper', 'phone'] as const;
 
 /** What the visitor may try: three things first, the others one step further. */
 export function Steps({ playground, show }: Props) {
   const { phones, stored, mode, done, isReady } = playground;
   const tampered = stored.find(({ row }) => playground.isTampered(row.objectId));
-  const suggestions: Record<Step, Suggestion> = {
+  // Who has a key, since a phone may be lost.
+  const sender = phones.find(({ phone }) => phone?.hasKey);
+  const first: Record<(typeof FIRST)[number], FirstSuggestion> = {
     plaintext: {
       title: 'Send without encrypting',
       outcome: done.includes('plaintext') ? 'The server refused it.' : 'The server refuses it.',
       run: () => {
-        const device = phones.find(({ phone }) => phone?.hasKey) as Device;
+        const device = sender as Device;
         show(device.owner);
-        return playground.send(device, 'The door code is 4711', false);
+        return playground.send(device, { text: 'The door code is 4711' }, false);
       },
     },
     tamper: tampered
@@ -57,19 +67,29 @@ export function Steps({ playground, show }: Props) {
       },
     },
   };
-  const further = [
+  const further: [Step, Suggestion][] = [];
+  if (HAS_FILES) {
+    const run = async () => {
+      const photo = await drawSample();
+      show('Bob');
+      return playground.send(sender as Device, { text: 'The view from my place', photo });
+    };
+    further.push(['photo', { title: 'Send a photo', run }]);
+  }
+  further.push([
+    'group',
     mode === 'direct'
       ? { title: 'A group of three', run: () => playground.switchTo('group') }
-      : { title: 'Back to Alice and Bob', run: () => playground.switchTo('direct') },
-  ];
+      : { title: 'Back to Alice and Bob', run: () => playground.switchTo('direct'), isUndo: true },
+  ]);
   // What is not possible yet keeps the focus all the same.
   const attempt = (run: () => unknown) => () => isReady && playground.attempt(async () => run());
   return (
     <nav class="steps" aria-labelledby="steps">
       <h2 id="steps">Three things to try</h2>
       <ol>
-        {(Object.keys(suggestions) as Step[]).map((step, index) => {
-          const { title, outcome, run } = suggestions[step];
+        {FIRST.map((step, index) => {
+          const { title, outcome, run } = first[step];
           const isDone = done.includes(step);
           return (
             <li key={step}>
@@ -85,7 +105,7 @@ export function Steps({ playground, show }: Props) {
                 </span>
                 <span>
                   <b>{title}</b> <span class="outcome">{outcome}</span>
-                  {isDone && <span class="hidden"> Done.</span>}
+                  {isDone && <Done />}
                 </span>
               </button>
             </li>
@@ -94,9 +114,18 @@ export function Steps({ playground, show }: Props) {
       </ol>
       <p class="further">
         One step further:
-        {further.map(({ title, run }, index) => (
-          <button key={index} type="button" class="quiet" aria-disabled={!isReady} onClick={attempt(run)}>
+        {further.map(([step, { title, run, isUndo }]) => (
+          <button
+            key={step}
+            type="button"
+            class="quiet"
+            id={stepButton(step)}
+            aria-disabled={!isReady}
+            onClick={attempt(run)}
+          >
+            {done.includes(step) && !isUndo && <Tick />}
             {title}
+            {done.includes(step) && !isUndo && <Done />}
           </button>
         ))}
       </p>
@@ -104,9 +133,13 @@ export function Steps({ playground, show }: Props) {
   );
 }
 
+function Done() {
+  return <span class="hidden"> Done.</span>;
+}
+
 function Tick() {
   return (
-    <svg viewBox="0 0 16 16" aria-hidden="true">
+    <svg class="tick" viewBox="0 0 16 16" aria-hidden="true">
       <path d="M3.5 8.5l3 3 6-7" />
     </svg>
   );

@@ -130,6 +130,23 @@ test("the page's own class is guarded, and may name a group where Message may no
   expect(await create('Message', ofGroup)).toBe(142);
 });
 
+test('tells of a photo what its file tells anyone: its size, and ciphertext', async () => {
+  const file = crypto.signAndEncrypt('JPEG'.repeat(2000), keys.privateKey, [keys.publicKey], true);
+  const base64 = { base64: file.toString('base64'), _ContentType: 'application/octet-stream' };
+  const { body: uploaded } = await client.call('POST', '/files/e2ee.bin', base64, user);
+  const row = {
+    ...rowOf(seal(keys.publicKey), 'thread-6'),
+    photo: { __type: 'File', ...uploaded },
+  };
+  await client.call('POST', '/classes/PlaygroundMessage', row, user);
+  const [message] = (await (await read('thread-6')).json()) as [StoredMessage];
+  expect(message.row.photo?.name).toBe(uploaded.name);
+  expect(message.photo?.size).toBe(file.length);
+  const noise = Buffer.from(message.photo?.noise ?? '', 'base64');
+  expect(noise.length).toBeGreaterThan(1000);
+  expect(file.indexOf(noise)).toBeGreaterThan(100); // behind the header
+});
+
 test('tampering with a message that is not there says so', async () => {
   const answer = await tamper('nowhere');
   expect(answer.status).toBe(400);

@@ -3,6 +3,9 @@ export interface Cipher {
   /** @returns an E3Kit envelope in base64, which the sender can open too */
   encrypt(text: string): Promise<string>;
   decrypt(body: string, senderId: string): Promise<string>;
+  /** @returns an E3Kit envelope in bytes */
+  encryptFile(file: Blob): Promise<Blob>;
+  decryptFile(file: Blob, senderId: string): Promise<Blob>;
 }
 
 /** Why a phone shows no text in a message's place. */

@@ -1,5 +1,6 @@
 import Parse from 'parse';
 import { type Cipher, type Unread, whyUnread } from './cipher';
+import { download, pack, unpack, upload } from './files';
 import type { Phone } from './phone';
 
 /** In your app: the class of its messages. */
@@ -9,7 +10,7 @@ export interface Message {
   id: string;
   senderId: string;
   sentAt: Date;
-  content: { text: string } | { unread: Unread };
+  content: { text: string; photo?: File } | { unread: Unread };
 }
 
 export interface ConversationOptions {
@@ -73,13 +74,17 @@ export class Conversation {
   }
 
   /** @throws Parse.Error, GroupError */
-  async send(text: string): Promise<void> {
-    await this.#inTurn(async () => this.#save(await this.options.cipher.encrypt(text)));
+  async send(text: string, photo?: File): Promise<void> {
+    const { cipher } = this.options;
+    await this.#inTurn(async () => {
+      const sealed = photo && (await cipher.encryptFile(pack(photo)));
+      await this.#save(await cipher.encrypt(text), sealed);
+    });
   }
 
   /** What no app should do, for the server to refuse. @throws Parse.Error 142 */
-  async sendWithoutEncrypting(text: string): Promise<void> {
-    await this.#inTurn(() => this.#save(text));
+  async sendWithoutEncrypting(text: string, photo?: File): Promise<void> {
+    await this.#inTurn(() => this.#save(text, photo));
   }
 
   /** Tries again what could not be read, as after restoring the key. */
@@ -95,7 +100,7 @@ export class Conversation {
     return sent;
   }
 
-  async #save(body: string): Promise<void> {
+  async #save(body: string, photo?: Blob): Promise<void> {
     const { userId, sessionToken } = this.phone.session;
     const { threadId, groupId, participants } = this.options;
     const acl = new Parse.ACL();
@@ -108,6 +113,7 @@ export class Conversation {
       threadId,
       timestamp,
       ...(groupId && { groupId }),
+      ...(photo && { photo: await upload(photo, sessionToken) }),
     });
     row.setACL(acl);
     await row.save(null, { sessionToken });
@@ -123,10 +129,7 @@ export class Conversation {
       if (known && known !== row && (known.updatedAt as Date) >= (row.updatedAt as Date)) continue;
       this.#rows.set(id, row);
       const senderId: string = row.get('senderId');
-      const content = await this.options.cipher.decrypt(row.get('body'), senderId).then(
-        (text) => ({ text }),
-        (error) => ({ unread: whyUnread(error) }),
-      );
+      const content = await this.#open(row, senderId).catch((error) => ({ unread: whyUnread(error) }));
       // While it was decrypted, a later version may have come.
       if (this.#rows.get(id) !== row) continue;
       this.#messages.set(id, { id, senderId, sentAt: row.createdAt as Date, content });
@@ -134,6 +137,14 @@ export class Conversation {
     }
     this.options.onChange();
     return isRead;
+  }
+
+  async #open(row: Parse.Object, senderId: string): Promise<{ text: string; photo?: File }> {
+    const { cipher } = this.options;
+    const text = await cipher.decrypt(row.get('body'), senderId);
+    const photo: Parse.File | undefined = row.get('photo');
+    if (!photo) return { text };
+    return { text, photo: await unpack(await cipher.decryptFile(await download(photo), senderId)) };
   }
 
   #connected(isConnected: boolean): void {

@@ -17,4 +17,12 @@ export class DirectCipher implements Cipher {
     // Give the card of the user whom the app shows as the sender: this is what proves that the message is theirs.
     return (await this.phone.e3kit.authDecrypt(body, await this.phone.cardOf(senderId))) as string;
   }
+
+  async encryptFile(file: Blob) {
+    return this.phone.e3kit.authEncryptFile(file, await this.phone.cardOf(this.partnerId));
+  }
+
+  async decryptFile(file: Blob, senderId: string) {
+    return this.phone.e3kit.authDecryptFile(file, await this.phone.cardOf(senderId));
+  }
 }

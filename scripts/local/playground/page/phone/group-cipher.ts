@@ -3,6 +3,7 @@ import { type Cipher, isNoAccess } from './cipher';
 import type { Phone } from './phone';
 
 type Group = Awaited<ReturnType<EThree['createGroup']>>;
+type Data = string | Buffer;
 
 /** Messages of a group. Its keys travel through Virgil's cloud as tickets, encrypted for each member; Parse has none. */
 export class GroupCipher implements Cipher {
@@ -41,19 +42,36 @@ export class GroupCipher implements Cipher {
   }
 
   async encrypt(text: string) {
-    // Without this a phone that has missed a change goes on with the old key, which a removed member has too.
-    return (await (await this.#update()).encrypt(text)) as string;
+    return (await this.#encrypt(text)) as string;
   }
 
   async decrypt(body: string, senderId: string) {
+    return (await this.#decrypt(body, senderId)) as string;
+  }
+
+  async encryptFile(file: Blob) {
+    return new Blob([(await this.#encrypt(await bytesOf(file))) as Buffer<ArrayBuffer>]);
+  }
+
+  async decryptFile(file: Blob, senderId: string) {
+    return new Blob([(await this.#decrypt(await bytesOf(file), senderId)) as Buffer<ArrayBuffer>]);
+  }
+
+  /** From a string E3Kit makes base64, from bytes bytes. */
+  async #encrypt(data: Data): Promise<Data> {
+    // Without this a phone that has missed a change goes on with the old key, which a removed member has too.
+    return (await this.#update()).encrypt(data);
+  }
+
+  async #decrypt(data: Data, senderId: string): Promise<Data> {
     const sender = await this.phone.cardOf(senderId);
     const group = this.#group ?? (await this.#update());
     try {
-      return (await group.decrypt(body, sender)) as string;
+      return await group.decrypt(data, sender);
     } catch (error) {
       // GroupIsOutdated (10): members have changed since.
       if ((error as { errorCode?: number }).errorCode !== 10) throw error;
-      return (await (await this.#update()).decrypt(body, sender)) as string;
+      return (await this.#update()).decrypt(data, sender);
     }
   }
 
@@ -67,4 +85,8 @@ export class GroupCipher implements Cipher {
       throw error;
     }
   }
+}
+
+async function bytesOf(file: Blob): Promise<Buffer> {
+  return Buffer.from(await file.arrayBuffer());
 }
