@@ -312,6 +312,28 @@ test('a photo of one’s own goes with what is written, and is refused where it 
   expect(new Set(uploads.map((url) => new URL(url).pathname))).toEqual(new Set(['/parse/files/e2ee.bin']));
 });
 
+test('a message that leaves a reader out is refused, in the server’s own words', async () => {
+  await step('Leave Bob out').click();
+  const refusal = alice().getByText('The server refused it.');
+  await expectInView(refusal);
+  expect(await alice().getByRole('log').getByText('Error 142').textContent()).toMatch(
+    /Error 142: PlaygroundMessage\.body is not encrypted for \w{10}, who may read the row: encrypt it for every reader\.$/,
+  );
+  await expectInView(
+    stored().getByText('A message from Alice’s phone was not encrypted for Bob, who may read it.'),
+  );
+  expect(complaints.splice(0)).toEqual([expect.stringContaining('status of 400')]);
+  expect(await textsOf(bob())).not.toContain('See you at eight!');
+  expect(await step('Leave Bob out').textContent()).toMatch(/Done\.$/);
+  expect(await focused()).toMatch(/Leave Bob out/);
+  await expectSound();
+
+  await alice().getByRole('button', { name: 'Encrypt it for Bob too' }).click();
+  await shows(bob(), 'See you at eight!');
+  await refusal.waitFor({ state: 'detached' });
+  expect(await rows().getByText('Refused').count()).toBe(0);
+});
+
 test('closing and opening the page keeps the keys, the conversation and the steps', async () => {
   await browser.close();
   await openPage();

@@ -17,6 +17,8 @@ export function playgroundClasses({ files }: Policy): Policy['classes'] {
       maxPayloadBytes: 262_144,
       maxPlainBytes: 256,
       allowLegacyEncrypt: false,
+      recipients: 'acl',
+      group: 'groupId',
     },
   };
 }

@@ -18,7 +18,7 @@ export function Composer({ playground, device }: PhoneProps) {
     setEncrypted(true);
     setFault('');
     try {
-      await playground.send(device, { text: message, photo }, isEncrypted);
+      await playground.send(device, { text: message, photo }, isEncrypted ? undefined : 'not encrypted');
     } catch (error) {
       setFault(faultOf(error, device.owner));
       setText((newer) => newer || message);

@@ -111,7 +111,7 @@ function Refused({ playground, refusal }: { playground: Playground; refusal: Ref
         <strong>The server refused it.</strong> Error 142: {refusal.reason}
       </p>
       <button type="button" class="quiet" onClick={mend}>
-        Encrypt and send
+        {refusal.mistake === 'not encrypted' ? 'Encrypt and send' : 'Encrypt it for Bob too'}
       </button>
     </>
   );

@@ -1,6 +1,6 @@
 import Parse from 'parse';
 import type { StoredMessage } from '../stored-messages';
-import { Conversation } from './phone/conversation';
+import { Conversation, type Mistake } from './phone/conversation';
 import { DirectCipher } from './phone/direct-cipher';
 import { GroupCipher } from './phone/group-cipher';
 import { Phone, type Session } from './phone/phone';
@@ -9,7 +9,7 @@ import { fetchStored, tamper } from './server';
 export type Mode = 'direct' | 'group';
 export type Name = 'Alice' | 'Bob' | 'Carol';
 /** What the page suggests to try. */
-export type Step = 'plaintext' | 'tamper' | 'phone' | 'photo' | 'group';
+export type Step = 'plaintext' | 'tamper' | 'phone' | 'photo' | 'recipient' | 'group';
 
 /** What a phone is to send. */
 export interface Draft {
@@ -46,6 +46,7 @@ export interface Refusal {
   mode: Mode;
   at: Date;
   draft: Draft;
+  mistake: Mistake;
   /** In the server's words. */
   reason: string;
 }
@@ -134,23 +135,23 @@ export class Playground {
   }
 
   /** @returns whether it was stored: what the server has refused is among the refusals */
-  async send(device: Device, draft: Draft, encrypted = true): Promise<boolean> {
+  async send(device: Device, draft: Draft, mistake?: Mistake): Promise<boolean> {
     const { mode } = this;
     const { text, photo } = draft;
     const conversation = device.conversations[mode] as Conversation;
     try {
-      if (encrypted) await conversation.send(text, photo);
-      else await conversation.sendWithoutEncrypting(text, photo);
+      if (mistake) await conversation.sendByMistake(mistake, text, photo);
+      else await conversation.send(text, photo);
       if (photo) this.#finish('photo');
       return true;
     } catch (error) {
       this.#beginAnewWithoutSession(error);
-      if (!isParseError(error, Parse.Error.VALIDATION_ERROR)) throw error;
+      if (!mistake || !isParseError(error, Parse.Error.VALIDATION_ERROR)) throw error;
       const { message } = error as Parse.Error;
       // The server cannot know that these messages are a group's.
       const reason = mode === 'group' ? message.replace(/authEncrypt(File)?\(/, 'group.encrypt(') : message;
-      this.refusals.push({ device, mode, at: new Date(), draft, reason });
-      this.#finish('plaintext');
+      this.refusals.push({ device, mode, at: new Date(), draft, mistake, reason });
+      this.#finish(mistake === 'not encrypted' ? 'plaintext' : 'recipient');
       return false;
     }
   }

@@ -54,10 +54,7 @@ export function ServerPanel({ playground, ...tab }: { playground: Playground } &
             ) : (
               <article key={entry.at.getTime()} class="row bad">
                 <h3>Refused: nothing was stored</h3>
-                <p>
-                  A {entry.refusal.draft.photo ? 'photo' : 'message'} from {entry.refusal.device.title} was
-                  not encrypted.
-                </p>
+                <p>{whatWasWrong(entry.refusal)}</p>
               </article>
             ),
           )}
@@ -140,4 +137,9 @@ function Row({ playground, message }: { playground: Playground; message: StoredM
 
 function kilobytes(size: number): string {
   return `${Math.ceil(size / 1024).toLocaleString()} KB`;
+}
+
+function whatWasWrong({ device, draft, mistake }: Refusal): string {
+  const what = `A ${draft.photo ? 'photo' : 'message'} from ${device.title} was not encrypted`;
+  return mistake === 'not encrypted' ? `${what}.` : `${what} for Bob, who may read it.`;
 }

@@ -36,7 +36,7 @@ export function Steps({ playground, show }: Props) {
       run: () => {
         const device = sender as Device;
         show(device.owner);
-        return playground.send(device, { text: 'The door code is 4711' }, false);
+        return playground.send(device, { text: 'The door code is 4711' }, 'not encrypted');
       },
     },
     tamper: tampered
@@ -75,6 +75,14 @@ export function Steps({ playground, show }: Props) {
       return playground.send(sender as Device, { text: 'The view from my place', photo });
     };
     further.push(['photo', { title: 'Send a photo', run }]);
+  }
+  const alice = phones.find(({ owner }) => owner === 'Alice');
+  if (mode === 'direct' && alice?.phone?.hasKey) {
+    const run = () => {
+      show('Alice');
+      return playground.send(alice, { text: 'See you at eight!' }, 'reader left out');
+    };
+    further.push(['recipient', { title: 'Leave Bob out', run }]);
   }
   further.push([
     'group',

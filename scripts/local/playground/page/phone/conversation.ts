@@ -13,6 +13,12 @@ export interface Message {
   content: { text: string; photo?: File } | { unread: Unread };
 }
 
+/** What no app should do, and the server refuses. */
+export type Mistake =
+  | 'not encrypted'
+  /** Encrypted for nobody but the sender, though others may read the row: `findUsers` was not called for them. */
+  | 'reader left out';
+
 export interface ConversationOptions {
   threadId: string;
   /** Of a group's conversation: the ID under which E3Kit knows the group. */
@@ -82,9 +88,15 @@ export class Conversation {
     });
   }
 
-  /** What no app should do, for the server to refuse. @throws Parse.Error 142 */
-  async sendWithoutEncrypting(text: string, photo?: File): Promise<void> {
-    await this.#inTurn(() => this.#save(text, photo));
+  /** @throws Parse.Error 142 */
+  async sendByMistake(mistake: Mistake, text: string, photo?: File): Promise<void> {
+    await this.#inTurn(async () => {
+      const { e3kit } = this.phone;
+      await this.#save(
+        mistake === 'not encrypted' ? text : ((await e3kit.authEncrypt(text)) as string),
+        photo,
+      );
+    });
   }
 
   /** Tries again what could not be read, as after restoring the key. */
