@@ -541,6 +541,40 @@ test('works by keyboard', async () => {
   await shows(newPhone(), 'By keyboard');
 });
 
+test('the last act: Bob deletes his account, and nobody finds him any more', async () => {
+  await step('Delete Bob’s account').click();
+  expect(await focused()).toBe('Keep it');
+  await expectSound();
+  await bob().getByRole('button', { name: 'Keep it' }).click();
+  expect(await focused()).toBe('Delete Bob’s account');
+  await shows(bob(), 'By keyboard');
+
+  await page.keyboard.press('Enter');
+  await page.keyboard.press('Shift+Tab');
+  expect(await focused()).toBe('Delete it');
+  await page.keyboard.press('Enter');
+  await expectInView(newPhone().getByText('Not sent: nobody finds Bob any more.'));
+  await bob().getByText('The account is deleted').waitFor();
+  expect(await focused()).toBe('Begin anew');
+  expect(await stored().getByText('Refused').count()).toBe(0);
+  await expectSound();
+
+  // So it stays, for Alice too: nobody can tell any more what Bob has written.
+  await page.reload();
+  await bob().getByText('The account is deleted').waitFor();
+  await shows(newPhone(), 'Locked. Bob’s account is gone, and with it the key that shows who wrote this.');
+  await shows(newPhone(), 'By keyboard');
+  await send(newPhone(), 'Still not?');
+  await expectInView(newPhone().getByText('Not sent: nobody finds Bob any more.'));
+  await expectSound();
+
+  await bob().getByRole('button', { name: 'Begin anew' }).click();
+  await shows(bob(), 'What a relief! Dinner at eight?');
+  await shows(alice(), 'What a relief! Dinner at eight?');
+  await send(alice(), 'By keyboard');
+  await shows(bob(), 'By keyboard');
+});
+
 test('npm start -- --fresh begins anew, in an open page too', async () => {
   const { port } = new URL(server.url);
   await server.interrupt();

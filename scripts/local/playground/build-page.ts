@@ -31,6 +31,7 @@ export async function buildPage(parseAppId: string, policy: Policy): Promise<Pag
     define: {
       global: 'globalThis',
       PARSE_APP_ID: JSON.stringify(parseAppId),
+      ERASES_USERS: String(policy.virgil.eraseDeletedUsers),
       HAS_FILES: String(policy.files !== undefined),
     },
     logLevel: 'silent',

@@ -5,6 +5,11 @@ import type { Name, Step } from './playground';
 /** The field for the password of Alice's backup. */
 export const PASSWORD = 'backup-password';
 
+export const KEEP_ACCOUNT = 'keep-account';
+
+/** The button that is left when Bob is gone. */
+export const BEGIN_ANEW = 'begin-anew';
+
 /** The field that a phone's messages are written in. */
 export function writeField(owner: Name): string {
   return `${owner}-writes`;

@@ -21,7 +21,7 @@ export function LosePhone({ playground, device }: PhoneProps) {
         type="button"
         class="quiet"
         onClick={() => {
-          playground.setLosing(false);
+          playground.ask(undefined);
           focus(stepButton('phone'));
         }}
       >

@@ -79,6 +79,7 @@ function Content({ content, sender, owner }: { content: Message['content']; send
     'not trusted': ['Not trusted', `This is not what ${sender} wrote. Somebody has changed it since.`],
     'no key': ['Locked', `This phone does not have ${owner}’s key.`],
     'no member': ['Locked', `${owner} is not in the group, and has no key for this.`],
+    'no sender': ['Locked', `${sender}’s account is gone, and with it the key that shows who wrote this.`],
     'try again': ['Not read yet', 'The server could not be reached.'],
   };
   const [heading, explanation] = explanations[content.unread];
@@ -107,12 +108,20 @@ function Refused({ playground, refusal }: { playground: Playground; refusal: Ref
   return (
     <>
       <p class="text refused">{refusal.draft.photo?.name ?? refusal.draft.text}</p>
-      <p class="reason">
-        <strong>The server refused it.</strong> Error 142: {refusal.reason}
-      </p>
-      <button type="button" class="quiet" onClick={mend}>
-        {refusal.mistake === 'not encrypted' ? 'Encrypt and send' : 'Encrypt it for Bob too'}
-      </button>
+      {refusal.mistake === 'nobody found' ? (
+        <p class="reason">
+          <strong>Not sent: nobody finds Bob any more.</strong> {refusal.reason.split('\n')[0]}
+        </p>
+      ) : (
+        <>
+          <p class="reason">
+            <strong>The server refused it.</strong> Error 142: {refusal.reason}
+          </p>
+          <button type="button" class="quiet" onClick={mend}>
+            {refusal.mistake === 'not encrypted' ? 'Encrypt and send' : 'Encrypt it for Bob too'}
+          </button>
+        </>
+      )}
     </>
   );
 }

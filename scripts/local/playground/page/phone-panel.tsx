@@ -1,4 +1,5 @@
 import { Composer } from './composer';
+import { DeleteAccount, Deleted } from './delete-account';
 import { LosePhone, Restore } from './key-forms';
 import { Messages, type PhoneProps } from './messages';
 import { Panel, type TabProps } from './panel';
@@ -23,10 +24,14 @@ export function PhonePanel({ playground, device, ...tab }: PhoneProps & TabProps
     >
       {playground.mode === 'group' && isAlice && phone?.hasKey && isOpen && <Members {...props} />}
       <Messages {...props} />
-      {phone && !phone.hasKey ? (
+      {device.isGone ? (
+        <Deleted playground={playground} />
+      ) : phone && !phone.hasKey ? (
         <Restore {...props} />
-      ) : isAlice && playground.isLosing ? (
+      ) : isAlice && playground.asking === 'phone' ? (
         <LosePhone {...props} />
+      ) : owner === 'Bob' && playground.asking === 'account' ? (
+        <DeleteAccount {...props} />
       ) : (
         <Composer key={playground.mode} {...props} />
       )}
@@ -34,7 +39,8 @@ export function PhonePanel({ playground, device, ...tab }: PhoneProps & TabProps
   );
 }
 
-function status({ phone, conversations, owner }: Device, { mode, fault }: Playground): string {
+function status({ phone, conversations, owner, isGone }: Device, { mode, fault }: Playground): string {
+  if (isGone) return 'The account is deleted';
   const conversation = conversations[mode];
   if (!phone || (!conversation && phone.hasKey)) return fault ? 'Could not start' : 'Making its keys …';
   if (!phone.hasKey) return `Signed in, without ${owner}’s key`;

@@ -1,5 +1,6 @@
 import Parse from 'parse';
 import type { StoredMessage } from '../stored-messages';
+import { isNobodyFound } from './phone/cipher';
 import { Conversation, type Mistake } from './phone/conversation';
 import { DirectCipher } from './phone/direct-cipher';
 import { GroupCipher } from './phone/group-cipher';
@@ -9,7 +10,7 @@ import { fetchStored, tamper } from './server';
 export type Mode = 'direct' | 'group';
 export type Name = 'Alice' | 'Bob' | 'Carol';
 /** What the page suggests to try. */
-export type Step = 'plaintext' | 'tamper' | 'phone' | 'photo' | 'recipient' | 'group';
+export type Step = 'plaintext' | 'tamper' | 'phone' | 'photo' | 'recipient' | 'group' | 'account';
 
 /** What a phone is to send. */
 export interface Draft {
@@ -28,6 +29,8 @@ interface Memory {
   done: Step[];
   /** How many phones Alice has lost. */
   lostPhones: number;
+  /** Whether Bob has deleted his account. */
+  isBobGone: boolean;
 }
 
 /** One phone on the page. */
@@ -38,16 +41,18 @@ export interface Device {
   phone?: Phone;
   conversations: Partial<Record<Mode, Conversation>>;
   group?: GroupCipher;
+  /** Whether its user is deleted. */
+  isGone?: boolean;
 }
 
-/** What the server refused to store: known to nobody but the phone that sent it. */
+/** What the server refused to store, or what had no reader: known to nobody but the phone that sent it. */
 export interface Refusal {
   device: Device;
   mode: Mode;
   at: Date;
   draft: Draft;
-  mistake: Mistake;
-  /** In the server's words. */
+  mistake: Mistake | 'nobody found';
+  /** In the server's words, or E3Kit's. */
   reason: string;
 }
 
@@ -77,8 +82,8 @@ export class Playground {
   refusals: Refusal[] = [];
   /** Whether phones or conversations are being opened. */
   isBusy = false;
-  /** Whether Alice is about to lose her phone, and asked for the password of her backup. */
-  isLosing = false;
+  /** What a phone asks before it is done: for the password of Alice's backup, and whether Bob means it. */
+  asking?: 'phone' | 'account';
   /** What went wrong, in words. */
   fault = '';
 
@@ -93,6 +98,7 @@ export class Playground {
       mode: 'direct',
       done: [],
       lostPhones: 0,
+      isBobGone: false,
       ...JSON.parse(localStorage.getItem(MEMORY) ?? '{}'),
     };
   }
@@ -105,6 +111,10 @@ export class Playground {
     return this.#memory.done;
   }
 
+  get isBobGone(): boolean {
+    return this.#memory.isBobGone;
+  }
+
   /** The phones that take part in the conversation that is shown. */
   get phones(): Device[] {
     return NAMES[this.mode].flatMap((name) => this.devices.find(({ owner }) => owner === name) ?? []);
@@ -112,7 +122,9 @@ export class Playground {
 
   /** Whether every phone is in the conversation. */
   get isReady(): boolean {
-    return !this.isBusy && this.phones.every(({ conversations }) => conversations[this.mode]);
+    return (
+      !this.isBusy && this.phones.every(({ conversations, isGone }) => isGone || conversations[this.mode])
+    );
   }
 
   nameOf(userId: string): Name | undefined {
@@ -121,13 +133,16 @@ export class Playground {
 
   async start(): Promise<void> {
     await this.#open(async () => {
-      await Promise.all([this.#addDevice('Alice'), this.#addDevice('Bob')]);
+      await Promise.all([
+        this.#addDevice('Alice'),
+        this.isBobGone ? this.#markGone() : this.#addDevice('Bob'),
+      ]);
     });
   }
 
   async switchTo(mode: Mode): Promise<void> {
     this.stored = [];
-    this.isLosing = false;
+    this.asking = undefined;
     this.#remember({ mode });
     this.#readStored();
     await this.#open(async () => {});
@@ -146,6 +161,12 @@ export class Playground {
       return true;
     } catch (error) {
       this.#beginAnewWithoutSession(error);
+      if (isNobodyFound(error)) {
+        const { message: reason } = error as Error;
+        this.refusals.push({ device, mode, at: new Date(), draft, mistake: 'nobody found', reason });
+        this.#onChange();
+        return false;
+      }
       if (!mistake || !isParseError(error, Parse.Error.VALIDATION_ERROR)) throw error;
       const { message } = error as Parse.Error;
       // The server cannot know that these messages are a group's.
@@ -185,9 +206,22 @@ export class Playground {
     this.#onChange();
   }
 
-  setLosing(isLosing: boolean): void {
-    this.isLosing = isLosing;
+  ask(what: Playground['asking']): void {
+    this.asking = what;
     this.#onChange();
+  }
+
+  /** Bob deletes his account. Alice, who does not know, writes to him. */
+  async deleteAccount({ phone, conversations }: Device): Promise<void> {
+    await phone?.deleteAccount();
+    for (const conversation of Object.values(conversations)) conversation.close();
+    this.asking = undefined;
+    this.#remember({ isBobGone: true });
+    this.#markGone();
+    this.#finish('account');
+    const alice = this.phones.find(({ owner }) => owner === 'Alice') as Device;
+    alice.phone?.forgetCard(this.#idOf('Bob'));
+    if (alice.phone?.hasKey) await this.attempt(() => this.send(alice, { text: 'Are you there, Bob?' }));
   }
 
   /** Alice backs her key up, loses the phone and signs in on another one, which then lacks her key. */
@@ -196,7 +230,7 @@ export class Playground {
     await this.#open(async () => {
       for (const conversation of Object.values(lost.conversations)) conversation.close();
       await lost.phone?.forgetKey();
-      this.isLosing = false;
+      this.asking = undefined;
       this.#remember({ lostPhones: this.#memory.lostPhones + 1 });
       await this.#addDevice('Alice');
     });
@@ -204,7 +238,7 @@ export class Playground {
 
   async restoreKey({ phone, group, conversations }: Device, password: string): Promise<void> {
     await phone?.restoreKey(password);
-    this.isLosing = false;
+    this.asking = undefined;
     this.#finish('phone');
     await this.attempt(async () => {
       if (group) await this.#create(group);
@@ -236,9 +270,18 @@ export class Playground {
   async #addDevice(owner: Name): Promise<void> {
     const lost = owner === 'Alice' ? this.#memory.lostPhones : 0;
     const device: Device = { title: `${owner}’s ${lost ? 'new ' : ''}phone`, owner, conversations: {} };
-    this.devices = [...this.devices.filter((other) => other.owner !== owner), device];
-    this.#onChange();
+    this.#show(device);
     device.phone = await Phone.open(await this.#signIn(owner), lost ? `phone-${lost}` : 'phone');
+    this.#onChange();
+  }
+
+  #markGone(): void {
+    this.#show({ title: 'Bob’s phone', owner: 'Bob', conversations: {}, isGone: true });
+  }
+
+  /** In the place of the owner's other one. */
+  #show(device: Device): void {
+    this.devices = [...this.devices.filter(({ owner }) => owner !== device.owner), device];
     this.#onChange();
   }
 
@@ -371,10 +414,11 @@ export class Playground {
 
   /** After `npm start -- --fresh` the server knows none of these users any more. */
   #beginAnewWithoutSession(error: unknown): void {
-    if (isParseError(error, Parse.Error.INVALID_SESSION_TOKEN)) this.#beginAnew();
+    if (isParseError(error, Parse.Error.INVALID_SESSION_TOKEN)) this.beginAnew();
   }
 
-  async #beginAnew(): Promise<void> {
+  /** With other users. */
+  async beginAnew(): Promise<void> {
     const userIds = Object.values(this.#memory.accounts).map(({ userId }) => userId);
     localStorage.removeItem(MEMORY);
     for (const { name = '' } of await indexedDB.databases()) {

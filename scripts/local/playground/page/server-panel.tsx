@@ -10,7 +10,9 @@ type Entry = { at: Date; message: StoredMessage } | { at: Date; refusal: Refusal
 function entriesOf({ stored, refusals, mode }: Playground): Entry[] {
   return [
     ...stored.map((message) => ({ at: new Date(message.row.createdAt), message })),
-    ...refusals.filter((refusal) => refusal.mode === mode).map((refusal) => ({ at: refusal.at, refusal })),
+    ...refusals
+      .filter((refusal) => refusal.mode === mode && refusal.mistake !== 'nobody found')
+      .map((refusal) => ({ at: refusal.at, refusal })),
   ].sort((one, other) => one.at.getTime() - other.at.getTime());
 }
 

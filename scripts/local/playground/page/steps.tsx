@@ -1,4 +1,4 @@
-import { focus, PASSWORD, stepButton } from './focus';
+import { focus, KEEP_ACCOUNT, PASSWORD, stepButton } from './focus';
 import type { PanelName } from './panel';
 import { drawSample } from './photo';
 import type { Device, Playground, Step } from './playground';
@@ -25,7 +25,7 @@ const FIRST = ['plaintext', 'tamper', 'phone'] as const;
 
 /** What the visitor may try: three things first, the others one step further. */
 export function Steps({ playground, show }: Props) {
-  const { phones, stored, mode, done, isReady } = playground;
+  const { phones, stored, done, isReady } = playground;
   const tampered = stored.find(({ row }) => playground.isTampered(row.objectId));
   // Who has a key, since a phone may be lost.
   const sender = phones.find(({ phone }) => phone?.hasKey);
@@ -51,8 +51,11 @@ export function Steps({ playground, show }: Props) {
             ? 'No phone trusted it.'
             : 'One flipped bit, and no phone trusts it.',
           run: async () => {
-            show('Bob');
-            const message = stored.at(-1);
+            show(playground.isBobGone ? 'Alice' : 'Bob');
+            // Of somebody who is gone it cannot be told.
+            const message = stored.findLast(({ row }) =>
+              phones.some(({ phone }) => phone?.session.userId === row.senderId),
+            );
             if (message) await playground.tamper(message.row.objectId);
           },
         },
@@ -61,35 +64,13 @@ export function Steps({ playground, show }: Props) {
       outcome: done.includes('phone') ? 'Her key came back.' : 'Her key comes back, with a password.',
       run: () => {
         show('Alice');
-        playground.setLosing(true);
+        playground.ask('phone');
         // Once the field is there.
         requestAnimationFrame(() => focus(PASSWORD));
       },
     },
   };
-  const further: [Step, Suggestion][] = [];
-  if (HAS_FILES) {
-    const run = async () => {
-      const photo = await drawSample();
-      show('Bob');
-      return playground.send(sender as Device, { text: 'The view from my place', photo });
-    };
-    further.push(['photo', { title: 'Send a photo', run }]);
-  }
-  const alice = phones.find(({ owner }) => owner === 'Alice');
-  if (mode === 'direct' && alice?.phone?.hasKey) {
-    const run = () => {
-      show('Alice');
-      return playground.send(alice, { text: 'See you at eight!' }, 'reader left out');
-    };
-    further.push(['recipient', { title: 'Leave Bob out', run }]);
-  }
-  further.push([
-    'group',
-    mode === 'direct'
-      ? { title: 'A group of three', run: () => playground.switchTo('group') }
-      : { title: 'Back to Alice and Bob', run: () => playground.switchTo('direct'), isUndo: true },
-  ]);
+  const further = furtherSteps({ playground, show }, sender);
   // What is not possible yet keeps the focus all the same.
   const attempt = (run: () => unknown) => () => isReady && playground.attempt(async () => run());
   return (
@@ -120,25 +101,59 @@ export function Steps({ playground, show }: Props) {
           );
         })}
       </ol>
-      <p class="further">
-        One step further:
-        {further.map(([step, { title, run, isUndo }]) => (
-          <button
-            key={step}
-            type="button"
-            class="quiet"
-            id={stepButton(step)}
-            aria-disabled={!isReady}
-            onClick={attempt(run)}
-          >
-            {done.includes(step) && !isUndo && <Tick />}
-            {title}
-            {done.includes(step) && !isUndo && <Done />}
-          </button>
-        ))}
-      </p>
+      {further.length > 0 && (
+        <p class="further">
+          One step further:
+          {further.map(([step, { title, run, isUndo }]) => (
+            <button
+              key={step}
+              type="button"
+              class="quiet"
+              id={stepButton(step)}
+              aria-disabled={!isReady}
+              onClick={attempt(run)}
+            >
+              {done.includes(step) && !isUndo && <Tick />}
+              {title}
+              {done.includes(step) && !isUndo && <Done />}
+            </button>
+          ))}
+        </p>
+      )}
     </nav>
   );
+}
+
+/** @param sender whose phone has a key */
+function furtherSteps({ playground, show }: Props, sender?: Device): [Step, Suggestion][] {
+  const isGroup = playground.mode === 'group';
+  const alice = playground.phones.find(({ owner }) => owner === 'Alice');
+  const sendPhoto = async () => {
+    const photo = await drawSample();
+    show('Bob');
+    return playground.send(sender as Device, { text: 'The view from my place', photo });
+  };
+  const leaveOut = () => {
+    show('Alice');
+    return playground.send(alice as Device, { text: 'See you at eight!' }, 'reader left out');
+  };
+  const deleteAccount = () => {
+    show('Bob');
+    playground.ask('account');
+    requestAnimationFrame(() => focus(KEEP_ACCOUNT));
+  };
+  const steps: [boolean | undefined, Step, Suggestion][] = [
+    [HAS_FILES, 'photo', { title: 'Send a photo', run: sendPhoto }],
+    [!isGroup && alice?.phone?.hasKey, 'recipient', { title: 'Leave Bob out', run: leaveOut }],
+    [!isGroup, 'group', { title: 'A group of three', run: () => playground.switchTo('group') }],
+    [
+      isGroup,
+      'group',
+      { title: 'Back to Alice and Bob', run: () => playground.switchTo('direct'), isUndo: true },
+    ],
+    [!isGroup && ERASES_USERS, 'account', { title: 'Delete Bob’s account', run: deleteAccount }],
+  ];
+  return playground.isBobGone ? [] : steps.flatMap(([isShown, ...step]) => (isShown ? [step] : []));
 }
 
 function Done() {

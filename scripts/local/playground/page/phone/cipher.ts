@@ -16,6 +16,8 @@ export type Unread =
   | 'no key'
   /** The user is not, or no longer, a member of the group. */
   | 'no member'
+  /** The sender is deleted, and nobody can check any more who wrote it. An app that is to show it keeps the card. */
+  | 'no sender'
   /** The services could not be reached. */
   | 'try again';
 
@@ -24,6 +26,7 @@ export function whyUnread(error: unknown): Unread {
   const { name, errorCode } = error as { name?: string; errorCode?: number };
   if (name === 'MissingPrivateKeyError') return 'no key';
   if (isNoAccess(error)) return 'no member';
+  if (isNobodyFound(error)) return 'no sender';
   // FoundationError is the cryptography's own; GroupError wraps it as DataVerificationFailed (7).
   if (name === 'FoundationError' || (name === 'GroupError' && errorCode === 7)) return 'not trusted';
   return 'try again';
@@ -33,4 +36,9 @@ export function whyUnread(error: unknown): Unread {
 export function isNoAccess(error: unknown): boolean {
   const { name, errorCode } = error as { name?: string; errorCode?: number };
   return name === 'GroupError' && (errorCode === 3 || errorCode === 11);
+}
+
+/** Of a user who has published no key, or whose keys are revoked. */
+export function isNobodyFound(error: unknown): boolean {
+  return (error as { name?: string }).name === 'UsersNotFoundError';
 }

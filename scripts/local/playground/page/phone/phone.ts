@@ -48,6 +48,11 @@ export class Phone {
     return card;
   }
 
+  /** Has it looked for anew: an app does so now and then, since users may have been deleted. */
+  forgetCard(userId: string): void {
+    this.#cards.delete(userId);
+  }
+
   async cardsOf(userIds: string[]): Promise<Record<string, Card>> {
     return Object.fromEntries(await Promise.all(userIds.map(async (id) => [id, await this.cardOf(id)])));
   }
@@ -63,6 +68,13 @@ export class Phone {
   async restoreKey(password: string): Promise<void> {
     await this.e3kit.restorePrivateKey(password);
     this.hasKey = true;
+  }
+
+  /** Deletes the user for good. The server sees to it that the public key and the backup go as well. */
+  async deleteAccount(): Promise<void> {
+    const { userId, sessionToken } = this.session;
+    await Parse.User.createWithoutData(userId).destroy({ sessionToken });
+    await this.forgetKey();
   }
 
   /** Takes the private key off this device, as when it is handed on. Without a backup its messages are lost. */
