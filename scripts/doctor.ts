@@ -5,6 +5,7 @@ import { ask, canAsk } from './command-line/prompt';
 import { UserError } from './command-line/user-error';
 import { checkDatabase } from './doctor/database';
 import { checkAsUser, checkDeployed } from './doctor/deployed';
+import { checkCustomIds, checkErasures } from './doctor/erasure';
 import { removeUpload } from './doctor/files';
 import { type Finding, type Findings, fault, print, skipped } from './doctor/finding';
 import { checkMainFile } from './doctor/main-file';
@@ -40,6 +41,8 @@ async function* checkApp(app: ParseApp, { main, mayAsk }: { main?: string; mayAs
   if (policy.status === 'fault') return;
   try {
     yield* checkDeployed(app);
+    const { eraseDeletedUsers } = projectPolicy().virgil;
+    if (eraseDeletedUsers) yield await checkCustomIds(app);
     const user = await givenUser(mayAsk);
     let uploaded: string | undefined;
     if (user) uploaded = yield* checkAsUser(app, projectPolicy(), user, process.env);
@@ -49,6 +52,7 @@ async function* checkApp(app: ParseApp, { main, mayAsk }: { main?: string; mayAs
     if (masterKey) {
       yield* checkSchema(app, projectPolicy(), masterKey);
       yield* checkDatabase(app, projectPolicy(), masterKey);
+      if (eraseDeletedUsers) yield* checkErasures(app, masterKey);
       if (user) yield* checkReports(app, projectPolicy(), since, masterKey);
     } else yield skipped('schema and rows', 'needs the master key: set PARSE_MASTER_KEY.');
   } catch (error) {

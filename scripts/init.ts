@@ -112,20 +112,11 @@ function compareWithLive(name: string, policy: ClassPolicy, fields: ClassSchema[
   }
 }
 
-/** Off, unless somebody says yes: it cannot be taken back. Asked where the policy knows it. */
+/** Off, unless somebody says yes: it cannot be taken back, and a copied database has the users of its original. */
 async function erasure(mayAsk: boolean): Promise<object> {
-  const on = { eraseDeletedUsers: true };
-  const question = 'When a user is deleted, take the cards and key backups off Virgil Cloud, for good?';
-  return mayAsk && isSetting(on) && (await askYesOrNo(question, false)) ? on : {};
-}
-
-function isSetting(virgil: object): boolean {
-  try {
-    checkedPolicy({ ...NEW_POLICY, virgil: { ...NEW_POLICY.virgil, ...virgil } }, POLICY_FILE);
-    return true;
-  } catch {
-    return false;
-  }
+  const question =
+    'If this database alone uses your Virgil application: when a user is deleted, take the cards and key backups off Virgil Cloud, for good?';
+  return mayAsk && (await askYesOrNo(question, false)) ? { eraseDeletedUsers: true } : {};
 }
 
 async function changesFor(policy: WrittenPolicy): Promise<FileChange[]> {

@@ -1,13 +1,14 @@
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { config as readDotEnv } from 'dotenv';
-import type { ClassPolicy } from '../cloud/policy';
+import { ERASURE_CLASS } from '../cloud/triggers/erasure';
 import { runCommand } from './command-line/command';
 import { type ClassSchema, givenMasterKey, inShort, ParseApp } from './command-line/parse-app';
 import { canAsk, confirm } from './command-line/prompt';
 import { UserError } from './command-line/user-error';
 import { projectRoot } from './project/bundle';
-import { columnOf, fieldsOf, readPolicy, wrongTypes } from './project/policy';
+import { ERASURE_FIELDS } from './project/erasure-class';
+import { type Column, columnOf, fieldsOf, readPolicy, typeName, wrongTypes } from './project/policy';
 
 const SIGNED_IN = { requiresAuthentication: true };
 const NOBODY = {};
@@ -22,6 +23,19 @@ const PERMISSIONS: Record<string, object> = {
   delete: SIGNED_IN,
   addField: NOBODY,
 };
+
+/** Nobody may do anything in the class of erasures: the server has the master key. */
+const CLOSED = Object.fromEntries(Object.keys(PERMISSIONS).map((operation) => [operation, NOBODY]));
+
+/** What a class is to be. */
+interface Wanted {
+  className: string;
+  fields: Record<string, Column>;
+  permissions: Record<string, object>;
+  isReporting?: boolean;
+  /** What is wrong with the fields that there are. */
+  faults: string[];
+}
 
 /** What is to be done to a class, and the body of the request that does it. */
 interface Change {
@@ -39,13 +53,21 @@ interface Change {
 runCommand('schema', async (values) => {
   readDotEnv({ quiet: true });
   const app = new ParseApp(values, process.env);
-  const { classes } = readPolicy(join(projectRoot, 'back4app.json'));
+  const { classes, virgil } = readPolicy(join(projectRoot, 'back4app.json'));
   const masterKey = await givenMasterKey(process.env, canAsk);
   if (!masterKey) throw new UserError('The schema needs the master key: set PARSE_MASTER_KEY.');
 
   const schemas = await app.schemas(masterKey);
-  const wanted = Object.entries(classes).map(([className, policy]) =>
-    changeOf(className, policy, schemas.get(className)),
+  const ofPolicy = Object.entries(classes).map(([className, policy]) => ({
+    className,
+    fields: Object.fromEntries(fieldsOf(policy).map((field) => [field, columnOf(policy, field)])),
+    permissions: PERMISSIONS,
+    isReporting: policy.mode === 'report',
+    faults: wrongTypes(policy, schemas.get(className)?.fields ?? {}),
+  }));
+  const ofErasure = { className: ERASURE_CLASS, fields: ERASURE_FIELDS, permissions: CLOSED, faults: [] };
+  const wanted = [...ofPolicy, ...(virgil.eraseDeletedUsers ? [ofErasure] : [])].map((one) =>
+    changeOf(one, schemas.get(one.className)),
   );
   const faults = wanted.flatMap((change) => change.faults);
   if (faults.length > 0) {
@@ -82,17 +104,19 @@ runCommand('schema', async (values) => {
  * Adds the fields that are missing and sets the seven permissions, whatever they were; takes nothing else away. A class
  * that only reports keeps its permissions: those of the policy would shut clients out.
  */
-function changeOf(className: string, policy: ClassPolicy, existing?: ClassSchema): Change {
-  const missing = fieldsOf(policy).filter((field) => !existing?.fields[field]);
+function changeOf(
+  { className, fields, permissions: wanted, isReporting, faults }: Wanted,
+  existing?: ClassSchema,
+): Change {
+  const missing = Object.entries(fields).filter(([field]) => !existing?.fields[field]);
   const permissions = existing?.classLevelPermissions ?? {};
-  const different = Object.keys(PERMISSIONS).filter(
-    (operation) => !existing || !isDeepStrictEqual(permissions[operation], PERMISSIONS[operation]),
+  const different = Object.keys(wanted).filter(
+    (operation) => !existing || !isDeepStrictEqual(permissions[operation], wanted[operation]),
   );
-  const isHeldBack = existing !== undefined && policy.mode === 'report';
-  const added = missing.map((field) => [field, columnOf(policy, field)] as const);
+  const isHeldBack = existing !== undefined && isReporting === true;
   const changed = different.map((operation) => {
     const now = existing ? `${inWords(permissions[operation])} -> ` : '';
-    return `${operation}: ${now}${inWords(PERMISSIONS[operation])}`;
+    return `${operation}: ${now}${inWords(wanted[operation])}`;
   });
   const sign = existing ? '~' : '+';
   return {
@@ -100,19 +124,16 @@ function changeOf(className: string, policy: ClassPolicy, existing?: ClassSchema
     method: existing ? 'PUT' : 'POST',
     body: {
       className,
-      fields: Object.fromEntries(added),
+      fields: Object.fromEntries(missing),
       // What else the app's owner has set, such as protectedFields, stays.
-      ...(!isHeldBack && { classLevelPermissions: { ...permissions, ...PERMISSIONS } }),
+      ...(!isHeldBack && { classLevelPermissions: { ...permissions, ...wanted } }),
     },
     lines: [
-      ...added.map(
-        ([field, { type, targetClass }]) =>
-          `+ field ${field}: ${targetClass ? `Pointer<${targetClass}>` : type}`,
-      ),
+      ...missing.map(([field, column]) => `+ field ${field}: ${typeName(column)}`),
       ...(isHeldBack ? [] : changed.map((line) => `${sign} ${line}`)),
     ],
     held: isHeldBack ? changed : [],
-    faults: wrongTypes(policy, existing?.fields ?? {}).map((fault) => `${className}.${fault}.`),
+    faults: faults.map((fault) => `${className}.${fault}.`),
   };
 }
 

@@ -4,7 +4,9 @@ import type { Duplex } from 'node:stream';
 import type { Express } from 'express';
 import { ParseGraphQLServer, ParseServer } from 'parse-server';
 import type { Policy } from '../../cloud/policy';
-import { columnOf } from '../project/policy';
+import { ERASURE_CLASS } from '../../cloud/triggers/erasure';
+import { ERASURE_FIELDS } from '../project/erasure-class';
+import { type Column, columnOf } from '../project/policy';
 import { filesAdapterFor } from './files-adapter';
 import { hostsOf } from './host-check';
 
@@ -101,7 +103,7 @@ export async function startParseServer(
   };
 }
 
-/** The policy's classes, which clients may not create. Plain fields without a type come with the first save. */
+/** The policy's classes, which clients may not create, and that of erasures. Plain fields without a type come with the first save. */
 async function createClasses(
   serverURL: string,
   appId: string,
@@ -111,15 +113,17 @@ async function createClasses(
   const headers = { 'X-Parse-Application-Id': appId, 'X-Parse-Master-Key': masterKey };
   const schemas = `${serverURL}/schemas`;
   const existing = (await (await fetch(schemas, { headers })).json()) as { results: { className: string }[] };
-  for (const [className, policy] of Object.entries(classes)) {
-    if (existing.results.some((schema) => schema.className === className)) continue;
+  const wanted: [string, Record<string, Column>][] = Object.entries(classes).map(([className, policy]) => {
     const { encrypted, sender, types, files = [] } = policy;
     const typed = [...encrypted, ...files, ...(sender ? [sender] : []), ...Object.keys(types)];
-    const fields = typed.map((field) => [field, columnOf(policy, field)]);
+    return [className, Object.fromEntries(typed.map((field) => [field, columnOf(policy, field)]))];
+  });
+  for (const [className, fields] of [...wanted, [ERASURE_CLASS, ERASURE_FIELDS] as const]) {
+    if (existing.results.some((schema) => schema.className === className)) continue;
     const answer = await fetch(`${schemas}/${className}`, {
       method: 'POST',
       headers: { ...headers, 'Content-Type': 'application/json' },
-      body: JSON.stringify({ className, fields: Object.fromEntries(fields) }),
+      body: JSON.stringify({ className, fields }),
     });
     if (!answer.ok) throw new Error(`Class ${className} cannot be created: ${await answer.text()}`);
   }

@@ -36,18 +36,6 @@ afterAll(() => tarball?.remove());
 const read = (app: TestApp, file: string) => readFileSync(join(app.folder, file), 'utf8');
 const policyOf = (app: TestApp) => JSON.parse(read(app, 'back4app.json'));
 
-/** Whether `virgil.eraseDeletedUsers` is a setting: only then is it asked. */
-const isErasureKnown = (() => {
-  try {
-    const virgil = { tokenTtlSeconds: 600, eraseDeletedUsers: true };
-    return Boolean(checkedPolicy({ virgil, classes: {} }, 'a policy'));
-  } catch {
-    return false;
-  }
-})();
-const erasure = (answer: string): [string, string][] =>
-  isErasureKnown ? [['off Virgil Cloud, for good? [y/N]', answer]] : [];
-
 /** All of the app's own files, by their paths. */
 function filesOf(app: TestApp): Record<string, string> {
   const files = Object.entries(contentsOf(app.folder));
@@ -368,7 +356,7 @@ describe('consent', () => {
     expect(filesOf(app)).toEqual(before);
   });
 
-  test.each(isErasureKnown ? ['', 'y'] : [''])(
+  test.each(['', 'y'])(
     'on a terminal it asks for what is not given; no erasure but by a yes (%j)',
     async (erase) => {
       const app = appWith({});
@@ -379,7 +367,7 @@ describe('consent', () => {
         ['Its other fields, as name or as name:Type:', PLAIN],
         ['The one that holds the user', 'from'],
         ['Has ChatMessage rows already', 'n'],
-        ...erasure(erase),
+        ['off Virgil Cloud, for good? [y/N]', erase],
         ['Write this? [y/N]', last],
       ];
       expect((await app.runOnTerminal('init', [], questions('n'))).status).toBe(1);
@@ -501,7 +489,7 @@ describe('the road of an app that exists', () => {
         ['hold ciphertext (text):', 'text'],
         ['[from:Pointer<_User>,sentAt:Date; - for none]:', ''],
         ['[from; - for none]:', ''],
-        ...erasure(''),
+        ['off Virgil Cloud, for good? [y/N]', ''],
         ['Write this?', 'y'],
       ],
       key,

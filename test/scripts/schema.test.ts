@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { VirgilCrypto } from 'virgil-crypto';
 import { type BareParseServer, startBareParseServer } from '../../scripts/local/bare-parse-server';
 import { envelopeMaker } from '../support/envelopes';
@@ -277,5 +279,36 @@ describe('says in one line what is wrong, and never the master key', () => {
     await readOnly.stop();
     expect(status).toBe(1);
     expect(stderr).toMatch(/^Message cannot be changed \(status 400, code 119\)/);
+  });
+});
+
+describe('the class of erasures', () => {
+  test('is closed to all, whatever Parse Server had made of it', async () => {
+    await client.call('DELETE', '/schemas/VirgilErasure', undefined, master);
+    const asked = async () => (await client.call('GET', '/classes/VirgilErasure')).status;
+    await client.call('POST', '/schemas/VirgilErasure', { className: 'VirgilErasure' }, master);
+    expect(await asked()).toBe(200);
+    expect((await schema()).stdout).toContain('VirgilErasure is done.');
+    const { fields, classLevelPermissions } = await schemaOf('VirgilErasure');
+    expect(fields).toMatchObject({
+      identity: { type: 'String' },
+      marked: { type: 'Boolean' },
+      due: { type: 'Date' },
+      again: { type: 'Date' },
+      attempts: { type: 'Number' },
+    });
+    for (const operation of ['find', 'get', 'count', 'create', 'update', 'delete', 'addField']) {
+      expect(classLevelPermissions[operation]).toEqual({});
+    }
+    expect(await asked()).not.toBe(200);
+    expect((await schema()).stdout).toContain('Nothing to change');
+  });
+
+  test('is not made where nobody is erased', async () => {
+    const policy = JSON.parse(readFileSync(join(project.folder, 'back4app.json'), 'utf8'));
+    await client.call('DELETE', '/schemas/VirgilErasure', undefined, master);
+    project.write('back4app.json', JSON.stringify({ ...policy, virgil: { tokenTtlSeconds: 1200 } }));
+    expect((await schema()).stdout).not.toContain('VirgilErasure');
+    project.write('back4app.json', JSON.stringify(policy));
   });
 });

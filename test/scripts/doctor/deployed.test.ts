@@ -102,6 +102,7 @@ describe('an app that is deployed as it should be', () => {
       'virgil-jwt',
       'class creation',
       'Parse.Config',
+      'IDs of users',
       'log in',
       'token',
       'signature',
@@ -116,9 +117,38 @@ describe('an app that is deployed as it should be', () => {
       'webhooks',
       ...['Message permissions', 'Message fields', 'Message defaults', 'Message rows'],
       ...['ChatThread permissions', 'ChatThread fields', 'ChatThread defaults'],
-      ...['database', 'sessions'],
+      ...['database', 'sessions', 'VirgilErasure permissions', 'erasures'],
     ]);
     expect(await rows()).toEqual(before);
+  });
+
+  test('erasures: one that is a day late is a fault, and so is a class of them that clients can read', async () => {
+    const dayAgo = (days: number) => ({
+      __type: 'Date',
+      iso: new Date(Date.now() - days * 86_400_000).toISOString(),
+    });
+    const order = (again: object) =>
+      client.call(
+        'POST',
+        '/classes/VirgilErasure',
+        { identity: 'nobody', due: dayAgo(-1), again, ACL: {} },
+        master,
+      );
+    const { objectId } = (await order(dayAgo(0.9))).body;
+    const { byCheck } = await doctor(server, key);
+    expect(byCheck.erasures).toMatchObject({
+      status: 'ok',
+      message: expect.stringContaining('One Virgil application per database'),
+    });
+    await client.call('PUT', `/classes/VirgilErasure/${objectId}`, { again: dayAgo(1.1) }, master);
+    const find = async (permission: object) =>
+      client.call('PUT', '/schemas/VirgilErasure', { classLevelPermissions: { find: permission } }, master);
+    await find({ '*': true });
+    const late = (await doctor(server, key)).byCheck;
+    expect(late.erasures).toEqual(fault(/^1 overdue by more than a day: is the job virgil-erase scheduled/));
+    expect(late['VirgilErasure permissions']).toEqual(fault(/open to the public: npm run schema/));
+    await client.call('DELETE', `/classes/VirgilErasure/${objectId}`, undefined, master);
+    await find({});
   });
 
   test('a token that Virgil Cloud does not take, and a Virgil Cloud that cannot be asked', async () => {
@@ -220,7 +250,7 @@ describe('an app without this package, with a past', () => {
   const OLD_MESSAGE = 'what was said before there was a guard';
 
   beforeAll(async () => {
-    server = await startBareParseServer({ cloudCode: '' });
+    server = await startBareParseServer({ cloudCode: '', parseOptions: { allowCustomObjectId: true } });
     client = restClient(server);
     webhooks = await startHttpServer(() => ({
       headers: { 'Content-Type': 'application/json' },
@@ -250,6 +280,10 @@ describe('an app without this package, with a past', () => {
     const { byCheck } = await doctor(server);
     expect(byCheck['virgil-jwt']).toEqual(fault(/not there: npm run deploy/));
     expect(byCheck['class creation']).toEqual(fault(/clients may create classes/));
+    expect(byCheck['IDs of users']).toEqual({
+      status: 'warning',
+      message: expect.stringContaining('with the ID of a deleted user'),
+    });
     expect((await client.call('GET', '/schemas', undefined, master)).body.results).not.toContainEqual(
       expect.objectContaining({ className: expect.stringMatching(/^Doctor/) }),
     );
