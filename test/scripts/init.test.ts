@@ -10,7 +10,6 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { type BareParseServer, startBareParseServer } from '../../scripts/local/bare-parse-server';
-import { checkedPolicy } from '../../scripts/project/policy';
 import { contentsOf, installB4a } from '../support/b4a';
 import { envelopeMaker } from '../support/envelopes';
 import { packPackage, type TestApp } from '../support/package';
