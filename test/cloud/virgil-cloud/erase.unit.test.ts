@@ -1,0 +1,84 @@
+import { eraseAtVirgil } from '../../../cloud/virgil-cloud/erase';
+import { type HttpAnswer, startHttpServer } from '../../support/http-server';
+
+const IDENTITY = 'Xk2p9QaL0b';
+const TOKEN = 'a.b.c';
+
+let virgil: Awaited<ReturnType<typeof startHttpServer>>;
+let asked: string[];
+let answer: (path: string) => HttpAnswer;
+/** The cards that a search finds. */
+let published: object[];
+
+beforeAll(async () => {
+  virgil = await startHttpServer(({ url = '', headers }) => {
+    expect(headers.authorization).toBe(`Virgil ${TOKEN}`);
+    asked.push(url.replace(/[0-9a-f]{64}$/, (id) => id.slice(0, 4)));
+    return answer(url);
+  });
+});
+afterAll(() => virgil.stop());
+beforeEach(() => {
+  asked = [];
+  published = [];
+  answer = (path) => ({ body: path.endsWith('search') ? published : {} });
+});
+
+const model = (fields: object) => {
+  const content = { identity: IDENTITY, public_key: 'MCowBQYDK2VwAyEA', ...fields };
+  return { content_snapshot: Buffer.from(JSON.stringify(content)).toString('base64') };
+};
+const erase = () => eraseAtVirgil({ apiUrl: virgil.url, token: TOKEN }, IDENTITY);
+const REVOKE = '/card/v5/actions/revoke/';
+const RESETS = ['/keyknox/v1/reset', ...Array(4).fill('/keyknox/v2/reset')];
+
+test.each([
+  ['an empty list', []],
+  ['null', null],
+])('who has no card, by %s: what Keyknox has is wiped', async (_name, body) => {
+  answer = (path) => ({ body: path.endsWith('search') ? JSON.stringify(body) : {} });
+  await erase();
+  expect(asked).toEqual(['/card/v5/actions/search', ...RESETS]);
+});
+
+test('where a service revokes one card at a time, the chain is followed until none is found', async () => {
+  const [first, second] = [model({ n: 1 }), model({ n: 2 })];
+  published = [first, second];
+  answer = (path) => {
+    if (path.startsWith(REVOKE)) published.pop();
+    return { body: path.endsWith('search') ? published : {} };
+  };
+  await erase();
+  expect(published).toEqual([]);
+  expect(asked.filter((path) => path.startsWith(REVOKE))).toHaveLength(2);
+});
+
+test('a card without a key, which says that another is revoked, is left alone', async () => {
+  published = [model({ public_key: '' })];
+  await erase();
+  expect(asked).toEqual(['/card/v5/actions/search', ...RESETS]);
+});
+
+test('answers without a body are good ones', async () => {
+  answer = (path) => (path.endsWith('search') ? { body: [] } : { status: 204 });
+  await erase();
+  expect(asked).toHaveLength(6);
+});
+
+test('a service that goes on giving out revoked cards is not asked for ever, and nothing is said to be done', async () => {
+  published = [model({})];
+  await expect(erase()).rejects.toThrow('Virgil Cloud goes on giving out cards after they were revoked.');
+  expect(asked).toHaveLength(20);
+});
+
+test.each([301, 401, 404, 500])('a %i at any request is a failure', async (status) => {
+  published = [model({})];
+  for (const failing of ['search', REVOKE, '/keyknox/v1/reset', '/keyknox/v2/reset']) {
+    answer = (path) => {
+      if (path.includes(failing)) return { status, headers: { Location: '/elsewhere' }, body: {} };
+      if (path.startsWith(REVOKE)) published = [];
+      return { body: path.endsWith('search') ? published : {} };
+    };
+    await expect(erase()).rejects.toMatchObject({ name: 'VirgilCloudError', status });
+  }
+});
