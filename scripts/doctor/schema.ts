@@ -1,5 +1,6 @@
 import { envelopeIn } from '../../cloud/envelope/recognise-envelope';
 import type { ClassPolicy, Policy } from '../../cloud/policy';
+import { ERASURE_CLASS } from '../../cloud/triggers/erasure';
 import { ENCRYPTED_FILE } from '../../cloud/triggers/file-guard';
 import { PARSE_FIELDS } from '../../cloud/triggers/guard';
 import { type ClassSchema, inShort, type ParseApp } from '../command-line/parse-app';
@@ -47,6 +48,13 @@ async function* checkWebhooks(app: ParseApp, policy: Policy, masterKey: string):
         ({ className = '', triggerName }) => triggerName === 'beforeSave' && className in policy.classes,
       )
       .map(({ className }) => `the guard of ${className}`),
+    ...(triggers.body as Trigger[])
+      .filter(({ className, triggerName = '' }) =>
+        policy.virgil.eraseDeletedUsers && className === '_User'
+          ? triggerName.endsWith('Delete')
+          : className === ERASURE_CLASS,
+      )
+      .map(({ className, triggerName }) => `our ${triggerName} of ${className}`),
     ...(functions.body as Function[])
       .map(({ functionName = '' }) => functionName)
       .filter((functionName) => FUNCTIONS.includes(functionName)),

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import * as z from 'zod';
 import type { ClassPolicy, PlainType, Policy } from '../../cloud/policy';
+import { ERASURE_CLASS } from '../../cloud/triggers/erasure';
 import { PARSE_FIELDS } from '../../cloud/triggers/guard';
 import { UserError } from '../command-line/user-error';
 
@@ -115,7 +116,10 @@ const policyObject = z.strictObject({
   }),
   nexmo: nexmoPolicy,
   classes: z.record(
-    z.string().regex(/^[A-Za-z][A-Za-z0-9_]*$/, 'not the name of a class of yours'),
+    z
+      .string()
+      .regex(/^[A-Za-z][A-Za-z0-9_]*$/, 'not the name of a class of yours')
+      .refine((name) => name !== ERASURE_CLASS, 'the server keeps its orders of erasures there'),
     classPolicy,
   ),
   files: filePolicy.optional(),

@@ -424,7 +424,12 @@ describe('an app without this package, with a past', () => {
 
   test('webhooks in place of a guard and of a function; no token, and one for somebody else', async () => {
     const trigger = { className: 'Message', triggerName: 'beforeSave', url: webhooks.url };
-    await client.call('POST', '/hooks/triggers', trigger, master);
+    const ofErasure = ['beforeDelete', 'afterDelete'].map((triggerName) => ({
+      className: '_User',
+      triggerName,
+      url: webhooks.url,
+    }));
+    for (const one of [trigger, ...ofErasure]) await client.call('POST', '/hooks/triggers', one, master);
     const functions = ['virgil-jwt', 'nexmo-jwt', 'nexmo-create-user', 'another'];
     for (const functionName of functions) {
       await client.call('POST', '/hooks/functions', { functionName, url: webhooks.url }, master);
@@ -432,7 +437,9 @@ describe('an app without this package, with a past', () => {
     hookAnswer = { token: 'not.a.jwt' };
     const { byCheck } = await doctor(server, { ...user, ...key });
     expect(byCheck.webhooks).toEqual(
-      fault(/a webhook replaces the guard of Message, virgil-jwt, nexmo-jwt, nexmo-create-user: delete it/),
+      fault(
+        /a webhook replaces the guard of Message, our beforeDelete of _User, our afterDelete of _User, virgil-jwt, nexmo-jwt, nexmo-create-user: delete it/,
+      ),
     );
     expect(byCheck['virgil-jwt']).toEqual(fault(/answers a call without a session/));
     expect(byCheck.token).toEqual(fault(/no JWT/));
@@ -451,7 +458,10 @@ describe('an app without this package, with a past', () => {
     expect((await doctor(server, user)).byCheck['Message save']).toEqual(
       fault(/not what was saved: see what other triggers/),
     );
-    await client.call('PUT', '/hooks/triggers/Message/beforeSave', { __op: 'Delete' }, master);
+    for (const { className, triggerName } of [trigger, ...ofErasure]) {
+      const path = `/hooks/triggers/${className}/${triggerName}`;
+      await client.call('PUT', path, { __op: 'Delete' }, master);
+    }
     for (const functionName of functions) {
       await client.call('PUT', `/hooks/functions/${functionName}`, { __op: 'Delete' }, master);
     }

@@ -106,6 +106,10 @@ test.each<[path: string, policy: unknown]>([
     { virgil, nexmo: { tokenTtlSeconds: 900, acl: { '/**': {} } }, classes: {} },
   ],
   ['classes._User: not the name of a class of yours', { virgil, classes: { _User: classPolicy } }],
+  [
+    'classes.VirgilErasure: the server keeps its orders of erasures there',
+    { virgil, classes: { VirgilErasure: classPolicy } },
+  ],
   ['classes.Message.encrypted', { virgil, classes: { Message: { plain: [] } } }],
   ['classes.Message.encrypted.0', { virgil, classes: { Message: { ...classPolicy, encrypted: ['bo dy'] } } }],
   ['classes.Message.plain.0', { virgil, classes: { Message: { ...classPolicy, plain: ['ACL'] } } }],
