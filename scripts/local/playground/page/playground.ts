@@ -318,8 +318,8 @@ export class Playground {
         },
         onError: (error) => this.#report(error),
       });
-      // With the cards at hand the first message waits for nothing.
-      await Promise.all([conversation.open(), phone.cardsOf(participants)]);
+      // With the cards at hand the first message waits for nothing. One that is not found is looked for again then.
+      await Promise.all([conversation.open(), phone.cardsOf(participants).catch(() => {})]);
       device.conversations[mode] = conversation;
       this.#onChange();
     };
