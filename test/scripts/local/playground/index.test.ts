@@ -154,8 +154,12 @@ test("the page's own class is guarded, and may name a group where Message may no
 
 test('tells of a photo what its file tells anyone: its size, and ciphertext', async () => {
   const file = crypto.signAndEncrypt('JPEG'.repeat(2000), keys.privateKey, [keys.publicKey], true);
-  const base64 = { base64: file.toString('base64'), _ContentType: 'application/octet-stream' };
-  const { body: uploaded } = await client.call('POST', '/files/e2ee.bin', base64, user);
+  const upload = await fetch(`${server.url}/parse/files/e2ee.bin`, {
+    method: 'POST',
+    headers: { 'X-Parse-Application-Id': 'e2ee-local', 'X-Parse-Session-Token': user.sessionToken },
+    body: new Blob([file], { type: 'application/octet-stream' }),
+  });
+  const uploaded = (await upload.json()) as { name: string };
   const row = {
     ...rowOf(seal(keys.publicKey), 'thread-6'),
     photo: { __type: 'File', ...uploaded },
