@@ -286,6 +286,14 @@ test('a photo travels: its name and its picture on the phones, noise on the serv
   expect(await step('Send a photo').textContent()).toMatch(/Done\.$/);
   expect(await focused()).toMatch(/Send a photo/);
   await expectSound();
+
+  // Its row shows the flipped bit as others do.
+  await row.getByRole('button', { name: 'Tamper' }).click();
+  await bob().getByText('Not trusted.').waitFor();
+  const [mark, noise] = [await boxOf(row.locator('mark')), await boxOf(row.locator('.noise').first())];
+  expect(mark.bottom).toBeLessThanOrEqual(noise.bottom);
+  await row.getByRole('button', { name: 'Flip it back' }).click();
+  await bob().getByText('Not trusted.').waitFor({ state: 'detached' });
 });
 
 test('a photo of one’s own goes with what is written, and is refused where it is not encrypted', async () => {
