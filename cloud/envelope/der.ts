@@ -19,7 +19,8 @@ export type Oid = readonly number[];
  * Whatever is malformed throws `EnvelopeError`.
  *
  * A constructed value is entered by `const outer = der.open(tag)` and left by `der.close(outer)`: one reader serves all
- * values, since an envelope may have hundreds of recipients.
+ * values, since an envelope may have hundreds of recipients. Where a second tag is named, that value must be all that the
+ * first one holds, as behind an explicit tag.
  */
 export class DerReader {
   position = 0;
@@ -40,9 +41,9 @@ export class DerReader {
   }
 
   /** Enters the next value, which must have this tag. Returns what `close` needs. */
-  open(tag: number): number {
+  open(tag: number, inside?: number): number {
     const outer = this.end;
-    this.end = this.header(tag);
+    this.end = this.header(tag, inside);
     return outer;
   }
 
@@ -52,9 +53,9 @@ export class DerReader {
     this.end = outer;
   }
 
-  /** Passes over the next value, which must have this tag. Returns the length of its content. */
-  skip(tag: number): number {
-    const contentEnd = this.header(tag);
+  /** Passes over the next value, which must have this tag. Returns the length of the content. */
+  skip(tag: number, inside?: number): number {
+    const contentEnd = this.header(tag, inside);
     const length = contentEnd - this.position;
     this.position = contentEnd;
     return length;
@@ -92,7 +93,7 @@ export class DerReader {
   }
 
   /** Reads identifier and length octets (X.690 sections 8.1.2, 10.1) and returns where the content ends. */
-  private header(tag: number): number {
+  private header(tag: number, inside?: number): number {
     if (!this.has(tag)) throw notAnEnvelope();
     let length = this.bytes[this.position + 1] as number;
     this.position += 2;
@@ -107,6 +108,7 @@ export class DerReader {
     // A length octet beyond the last byte reads as undefined, whose sum is NaN: no comparison with it holds.
     const contentEnd = this.position + length;
     if (!(contentEnd <= this.end)) throw notAnEnvelope();
+    if (inside !== undefined && this.header(inside) !== contentEnd) throw notAnEnvelope();
     return contentEnd;
   }
 }

@@ -68,15 +68,8 @@ export class MessageEnvelope {
   }
 }
 
-/** VirgilFooterInfo. */
-interface FooterInfo {
-  /** Bytes of the plaintext with its padding. */
-  dataSize: number;
-  /** Whether the plaintext was signed before it was encrypted. */
-  signed: boolean;
-}
-
-const NO_FOOTER: FooterInfo = { dataSize: 0, signed: false };
+/** VirgilFooterInfo: bytes of the plaintext with its padding, and whether it was signed before it was encrypted. */
+const NO_FOOTER = { dataSize: 0, signed: false };
 
 /** Where something stands among the bytes. */
 interface Span {
@@ -99,9 +92,9 @@ export function readMessageEnvelope(bytes: Uint8Array, allowLegacyEncrypt: boole
   if (der.integer() > MAX_VERSION) throw notAnEnvelope();
   const keyIds = readContentInfo(der);
   if (der.has(CUSTOM_PARAMETERS)) readCustomParameters(der, allowLegacyEncrypt);
-  if (der.has(CIPHER_KDF)) readCipherKdf(der);
+  if (der.has(CIPHER_KDF)) readAlgorithm(der, CIPHER_KDF, HKDF_HASHES);
   const { dataSize, signed } = der.has(FOOTER_INFO) ? readFooterInfo(der) : NO_FOOTER;
-  if (der.has(PADDING)) readPadding(der);
+  if (der.has(PADDING)) readAlgorithm(der, PADDING, RANDOM_PADDING);
   der.close(payload);
   if (!signed && !allowLegacyEncrypt) throw new EnvelopeError('not signed inside, which authEncrypt() does');
   // AES-GCM ciphertext is as long as its plaintext, and the signature comes on top.
@@ -113,8 +106,7 @@ export function readMessageEnvelope(bytes: Uint8Array, allowLegacyEncrypt: boole
 function readContentInfo(der: DerReader): Span[] {
   const header = der.open(SEQUENCE);
   der.oid(ENVELOPED_DATA);
-  const contentInfo = der.open(context(0));
-  const content = der.open(SEQUENCE);
+  const contentInfo = der.open(context(0), SEQUENCE);
   if (der.integer() !== CMS_VERSION) throw notAnEnvelope();
 
   const envelopedData = der.open(SET);
@@ -124,7 +116,6 @@ function readContentInfo(der: DerReader): Span[] {
   der.close(envelopedData);
 
   readEncryptedContentInfo(der);
-  der.close(content);
   der.close(contentInfo);
   der.close(header);
   return keyIds;
@@ -135,10 +126,8 @@ function readKeyTransRecipientInfo(der: DerReader): Span {
   const recipientInfos = der.open(SEQUENCE);
   const version = der.integer();
   if (version !== 0 && version !== CMS_VERSION) throw notAnEnvelope();
-  const recipientInfo = der.open(context(0));
-  const keyIdBytes = der.skip(OCTET_STRING);
+  const keyIdBytes = der.skip(context(0), OCTET_STRING);
   const end = der.position;
-  der.close(recipientInfo);
   requireKeyId(keyIdBytes);
   readKeyAlgorithm(der, 2);
   const encryptedKeyBytes = der.skip(OCTET_STRING);
@@ -186,8 +175,7 @@ function readEncryptedContentInfo(der: DerReader): void {
  * Only those of the deprecated `encrypt()` are ever let through; `encryptFile()` leaves the signer's ID out.
  */
 function readCustomParameters(der: DerReader, allowLegacyEncrypt: boolean): void {
-  const header = der.open(CUSTOM_PARAMETERS);
-  const explicit = der.open(SET);
+  const header = der.open(CUSTOM_PARAMETERS, SET);
   const names = new Set<string>();
   while (!der.atEnd) {
     const parameters = der.open(SEQUENCE);
@@ -196,27 +184,24 @@ function readCustomParameters(der: DerReader, allowLegacyEncrypt: boolean): void
       throw new EnvelopeError('custom parameters, which anyone can read');
     }
     names.add(name);
-    const keyValue = der.open(context(2));
-    if (name === LEGACY_SIGNER_ID) requireKeyId(der.skip(OCTET_STRING));
+    if (name === LEGACY_SIGNER_ID) requireKeyId(der.skip(context(2), OCTET_STRING));
     else readSignature(der);
-    der.close(keyValue);
     der.close(parameters);
   }
   if (!names.has(LEGACY_SIGNATURE)) throw notAnEnvelope();
-  der.close(explicit);
   der.close(header);
   if (!allowLegacyEncrypt) throw new EnvelopeError('made by the deprecated encrypt()');
 }
 
-/** A Virgil signature: OCTET STRING of SEQUENCE { hash AlgorithmIdentifier, OCTET STRING }. */
+/** A Virgil signature, as a parameter: [2] OCTET STRING of SEQUENCE { hash AlgorithmIdentifier, OCTET STRING }. */
 function readSignature(der: DerReader): void {
-  const data = der.open(OCTET_STRING);
-  const outer = der.open(SEQUENCE);
+  const parameter = der.open(context(2));
+  const keyValue = der.open(OCTET_STRING, SEQUENCE);
   readHashAlgorithm(der);
   const signatureBytes = der.skip(OCTET_STRING);
   if (signatureBytes === 0 || signatureBytes > MAX_SIGNATURE_BYTES) throw notAnEnvelope();
-  der.close(outer);
-  der.close(data);
+  der.close(keyValue);
+  der.close(parameter);
 }
 
 function readHashAlgorithm(der: DerReader): void {
@@ -226,39 +211,26 @@ function readHashAlgorithm(der: DerReader): void {
   der.close(outer);
 }
 
-function readCipherKdf(der: DerReader): void {
-  const header = der.open(CIPHER_KDF);
-  const explicit = der.open(SEQUENCE);
-  der.oid(HKDF_HASHES);
-  der.close(explicit);
+/** AlgorithmIdentifier without parameters, behind an explicit tag. */
+function readAlgorithm(der: DerReader, tag: number, allowed: readonly Oid[]): void {
+  const header = der.open(tag, SEQUENCE);
+  der.oid(allowed);
   der.close(header);
 }
 
-function readFooterInfo(der: DerReader): FooterInfo {
-  const header = der.open(FOOTER_INFO);
-  const explicit = der.open(SEQUENCE);
+function readFooterInfo(der: DerReader): typeof NO_FOOTER {
+  const header = der.open(FOOTER_INFO, SEQUENCE);
   if (der.integer() !== 0) throw notAnEnvelope();
   const dataSize = der.integer();
   const signed = der.has(context(0));
   if (signed) readSignedDataInfo(der);
-  der.close(explicit);
   der.close(header);
   return { dataSize, signed };
 }
 
 function readSignedDataInfo(der: DerReader): void {
-  const footerInfo = der.open(context(0));
-  const explicit = der.open(SEQUENCE);
+  const footerInfo = der.open(context(0), SEQUENCE);
   if (der.integer() !== 0) throw notAnEnvelope();
   readHashAlgorithm(der);
-  der.close(explicit);
   der.close(footerInfo);
-}
-
-function readPadding(der: DerReader): void {
-  const header = der.open(PADDING);
-  const explicit = der.open(SEQUENCE);
-  der.oid(RANDOM_PADDING);
-  der.close(explicit);
-  der.close(header);
 }
