@@ -43,7 +43,7 @@ export class DerReader {
   /** Enters the next value, which must have this tag. Returns what `close` needs. */
   open(tag: number, inside?: number): number {
     const outer = this.end;
-    this.end = this.header(tag, inside);
+    this.end = this.headers(tag, inside);
     return outer;
   }
 
@@ -55,7 +55,7 @@ export class DerReader {
 
   /** Passes over the next value, which must have this tag. Returns the length of the content. */
   skip(tag: number, inside?: number): number {
-    const contentEnd = this.header(tag, inside);
+    const contentEnd = this.headers(tag, inside);
     const length = contentEnd - this.position;
     this.position = contentEnd;
     return length;
@@ -92,23 +92,30 @@ export class DerReader {
     throw notAnEnvelope();
   }
 
+  private headers(tag: number, inside: number | undefined): number {
+    const contentEnd = this.header(tag);
+    if (inside !== undefined && this.header(inside) !== contentEnd) throw notAnEnvelope();
+    return contentEnd;
+  }
+
   /** Reads identifier and length octets (X.690 sections 8.1.2, 10.1) and returns where the content ends. */
-  private header(tag: number, inside?: number): number {
-    if (!this.has(tag)) throw notAnEnvelope();
-    let length = this.bytes[this.position + 1] as number;
-    this.position += 2;
+  private header(tag: number): number {
+    const { bytes } = this;
+    let position = this.position + 2;
+    if (bytes[position - 2] !== tag) throw notAnEnvelope();
+    let length = bytes[position - 1] as number;
     if (length > 0x7f) {
       const octets = length & 0x7f;
       // The shortest form has no leading zero, and is not used below 128.
-      if (octets > 3 || this.bytes[this.position] === 0) throw notAnEnvelope();
+      if (octets > 3 || bytes[position] === 0) throw notAnEnvelope();
       length = 0;
-      for (let i = 0; i < octets; i++) length = (length << 8) | (this.bytes[this.position++] as number);
+      for (let i = 0; i < octets; i++) length = (length << 8) | (bytes[position++] as number);
       if (length < 0x80) throw notAnEnvelope();
     }
     // A length octet beyond the last byte reads as undefined, whose sum is NaN: no comparison with it holds.
-    const contentEnd = this.position + length;
+    const contentEnd = position + length;
     if (!(contentEnd <= this.end)) throw notAnEnvelope();
-    if (inside !== undefined && this.header(inside) !== contentEnd) throw notAnEnvelope();
+    this.position = position;
     return contentEnd;
   }
 }
