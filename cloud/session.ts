@@ -1,4 +1,5 @@
 import type { PlainType } from './policy';
+import type { IssuedToken } from './tokens/jwt';
 
 /** The request of a Cloud Function, as far as Parse Server 5 to 9 agree on it. */
 export interface FunctionRequest {
@@ -6,13 +7,12 @@ export interface FunctionRequest {
   params: Record<string, unknown>;
   log: { error(message: string): void };
   /** Of this request, or of the batch that it is part of. Parse Server 8 and later. */
-  config?: { logLevels: Record<string, string>; version?: string; cacheController?: CacheController };
-}
-
-/** Parse Server's own and internal, so that nothing may rely on it. */
-interface CacheController {
-  /** A user by a session token: from Parse Server 9.10 on with the end of that session. */
-  user?: { get?(sessionToken: string): Promise<{ expiresAt?: unknown } | null> };
+  config?: {
+    logLevels: Record<string, string>;
+    version?: string;
+    /** Internal, so that nothing may rely on it: a user by a session token, from 9.10 on with the end of that session. */
+    cacheController?: { user?: { get?(sessionToken: string): Promise<{ expiresAt?: unknown } | null> } };
+  };
 }
 
 /** Who is calling, and until when. */
@@ -24,9 +24,7 @@ export interface Session {
 }
 
 const IDENTIFIER = /^[\w.@-]{1,64}$/;
-
 const SESSION_TOKEN = /^r:[\w-]{1,128}$/;
-
 // Parse Server 9.10 and later.
 const CACHES_SESSION_END = /^(?:9\.[1-9]\d|[1-9]\d+)\./;
 // The longest a token may live. An end that is nearer is read again each time: `extendSessionOnUse` may have moved it.
@@ -37,14 +35,13 @@ const rememberedEnds = new Map<string, { expiresAt: number; readAt: number }>();
 
 /**
  * The one answer to "who is calling?": the session comes in the header, in the parameter `sessionToken`, or in both when
- * they agree. A header session was checked by Parse Server before we are called, whether or not it came as a parameter
- * too; one that came as a parameter alone is looked up, with its user, every time.
+ * they agree. Parse Server has checked one that came in the header; one that came as a parameter alone is looked up, with
+ * its user, every time.
  *
- * Empties `request.params`, which Parse Server logs: a client that mistypes the parameter's name is told 209, and may
- * have put the session anywhere in it.
+ * Empties `request.params`, which Parse Server logs: a client may have put the session anywhere in it.
  *
- * @param tokenTtlSeconds the lifetime of the function's tokens: what is remembered of a session is read again after twice
- *   that, so that a session shortened in the database is not outlived by more
+ * @param tokenTtlSeconds lifetime of the function's tokens: a session that is shortened in the database is outlived by
+ *   twice that at most
  * @throws Parse.Error 209 for no session, or one that is malformed, unknown, expired, revoked or of a deleted user; 141
  *   for a user whose ID is no identity
  */
@@ -52,17 +49,35 @@ export async function authenticate(request: FunctionRequest, tokenTtlSeconds: nu
   const { sessionToken: parameter } = request.params;
   for (const name of Object.keys(request.params)) delete request.params[name];
 
-  const header = request.user?.getSessionToken();
+  const { user } = request;
+  const header = user?.getSessionToken();
   if (parameter !== undefined && parameter !== null) {
     if (typeof parameter !== 'string' || !SESSION_TOKEN.test(parameter)) throw invalidSession();
-    if (!request.user) return lookUp(parameter);
+    if (!user) return lookUp(parameter);
     if (parameter !== header) throw invalidSession();
   }
-  if (!request.user?.id || !header) throw invalidSession();
-  return {
-    identity: identityOf(request.user.id),
-    expiresAt: await endOfHeaderSession(request, header, tokenTtlSeconds),
-  };
+  if (!user?.id || !header) throw invalidSession();
+  const identity = identityOf(user.id);
+  return { identity, expiresAt: await endOfHeaderSession(request, header, tokenTtlSeconds) };
+}
+
+/**
+ * Answers the call of a function that issues tokens: for the caller, never longer than the session, and not into the log.
+ *
+ * @throws Parse.Error of `authenticate`, `credentials` and `tokenLifetime`
+ */
+export async function issueForCaller<Credentials>(
+  request: FunctionRequest,
+  tokenTtlSeconds: number,
+  credentials: (request: FunctionRequest) => Promise<Credentials>,
+  issue: (credentials: Credentials, identity: string, lifetime: number) => Promise<IssuedToken>,
+): Promise<IssuedToken> {
+  const session = await authenticate(request, tokenTtlSeconds);
+  const application = await credentials(request);
+  const issued = await issue(application, session.identity, tokenLifetime(session, tokenTtlSeconds));
+  await keepResultOutOfLog(request);
+  tokenLifetime(session, tokenTtlSeconds); // It may have ended while we waited.
+  return issued;
 }
 
 /**
@@ -99,10 +114,8 @@ export function isIdentifier(value: unknown): value is string {
 }
 
 /**
- * The identity that a plain field holds, as a string or as a Pointer to a user; undefined where it holds none: "*" and
- * "role:…" are nobody's objectId, and an ACL made of one would let the public in.
- *
- * @param type of the field, in the policy
+ * The identity that a plain field of this type holds, as a string or as a Pointer to a user; undefined where it holds none:
+ * "*" and "role:…" are nobody's objectId, and an ACL made of one would let the public in.
  */
 export function identityIn(value: unknown, type: PlainType | undefined): string | undefined {
   const isUser = value instanceof Parse.Object && value.className === '_User';
@@ -112,10 +125,8 @@ export function identityIn(value: unknown, type: PlainType | undefined): string 
 
 /** The error for every session that is not good, whatever is wrong with it. */
 export function invalidSession(): Parse.Error {
-  return new Parse.Error(
-    Parse.Error.INVALID_SESSION_TOKEN,
-    'No valid session: log in, and call with its session token.',
-  );
+  const message = 'No valid session: log in, and call with its session token.';
+  return new Parse.Error(Parse.Error.INVALID_SESSION_TOKEN, message);
 }
 
 async function lookUp(sessionToken: string): Promise<Session> {
@@ -140,13 +151,8 @@ async function endOfHeaderSession(
 ): Promise<number> {
   const isFar = (end: number) => end - Date.now() > MAX_TOKEN_LIFETIME_MS;
   const remembered = rememberedEnds.get(sessionToken);
-  if (
-    remembered &&
-    isFar(remembered.expiresAt) &&
-    performance.now() - remembered.readAt < 2000 * tokenTtlSeconds
-  ) {
-    return remembered.expiresAt;
-  }
+  const isFresh = remembered && performance.now() - remembered.readAt < 2000 * tokenTtlSeconds;
+  if (isFresh && isFar(remembered.expiresAt)) return remembered.expiresAt;
   const cached = await cachedEnd(request, sessionToken);
   if (isFar(cached)) return cached;
   const row = await sessionQuery(sessionToken).select('expiresAt').first({ useMasterKey: true });
@@ -159,12 +165,7 @@ async function endOfHeaderSession(
   return expiresAt;
 }
 
-/**
- * The end of a session that Parse Server has beside the user in its cache: as fresh as its word that the session is good,
- * so there is nothing for us to remember.
- *
- * @returns NaN where there is none
- */
+/** The end of a session that Parse Server has in its cache, as fresh as its word that the session is good; NaN for none. */
 async function cachedEnd({ config }: FunctionRequest, sessionToken: string): Promise<number> {
   // Older servers cache the user alone, who may have a field of that name, and write into it what suits them.
   if (!CACHES_SESSION_END.test(config?.version ?? '')) return Number.NaN;

@@ -1,7 +1,6 @@
 import { credentialsFor, NEXMO_VARIABLES, nexmoCredentials } from '../credentials';
 import type { NexmoPolicy } from '../policy';
-import { authenticate, type FunctionRequest, keepResultOutOfLog, tokenLifetime } from '../session';
-import type { IssuedToken } from '../tokens/issued-token';
+import { type FunctionRequest, issueForCaller } from '../session';
 import { issueNexmoToken } from '../tokens/nexmo-token';
 
 /**
@@ -14,17 +13,8 @@ import { issueNexmoToken } from '../tokens/nexmo-token';
  */
 export function nexmoJwt({ tokenTtlSeconds, acl }: NexmoPolicy) {
   const credentials = credentialsFor('nexmo-jwt', NEXMO_VARIABLES, nexmoCredentials);
-
-  return async (request: FunctionRequest): Promise<IssuedToken> => {
-    const session = await authenticate(request, tokenTtlSeconds);
-    const issued = await issueNexmoToken(
-      await credentials(request),
-      session.identity,
-      acl,
-      tokenLifetime(session, tokenTtlSeconds),
+  return (request: FunctionRequest) =>
+    issueForCaller(request, tokenTtlSeconds, credentials, (application, identity, lifetime) =>
+      issueNexmoToken(application, identity, acl, lifetime),
     );
-    await keepResultOutOfLog(request);
-    tokenLifetime(session, tokenTtlSeconds); // It may have ended while we waited.
-    return issued;
-  };
 }

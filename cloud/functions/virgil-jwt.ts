@@ -1,7 +1,6 @@
 import { credentialsFor, VIRGIL_VARIABLES, virgilCredentials } from '../credentials';
 import type { Policy } from '../policy';
-import { authenticate, type FunctionRequest, keepResultOutOfLog, tokenLifetime } from '../session';
-import type { IssuedToken } from '../tokens/issued-token';
+import { type FunctionRequest, issueForCaller } from '../session';
 import { issueVirgilToken } from '../tokens/virgil-token';
 
 /**
@@ -14,16 +13,6 @@ import { issueVirgilToken } from '../tokens/virgil-token';
  */
 export function virgilJwt({ tokenTtlSeconds }: Policy['virgil']) {
   const credentials = credentialsFor('virgil-jwt', VIRGIL_VARIABLES, virgilCredentials);
-
-  return async (request: FunctionRequest): Promise<IssuedToken> => {
-    const session = await authenticate(request, tokenTtlSeconds);
-    const issued = await issueVirgilToken(
-      await credentials(request),
-      session.identity,
-      tokenLifetime(session, tokenTtlSeconds),
-    );
-    await keepResultOutOfLog(request);
-    tokenLifetime(session, tokenTtlSeconds); // It may have ended while we waited.
-    return issued;
-  };
+  return (request: FunctionRequest) =>
+    issueForCaller(request, tokenTtlSeconds, credentials, issueVirgilToken);
 }

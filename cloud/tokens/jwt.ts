@@ -1,3 +1,12 @@
+/** What a Cloud Function that issues a token returns. */
+export interface IssuedToken {
+  /** Compact JWT. */
+  token: string;
+  identity: string;
+  /** ISO 8601. */
+  expiresAt: string;
+}
+
 /**
  * Issues a compact JWT: JWS Compact Serialization, RFC 7515 section 7.1.
  *

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { NexmoCredentials } from '../credentials';
 import type { NexmoPolicy } from '../policy';
-import type { IssuedToken } from './issued-token';
-import { base64url, issueJwt } from './jwt';
+import { base64url, type IssuedToken, issueJwt } from './jwt';
 import { signOffThread } from './sign-off-thread';
 
 const HEADER = base64url({ alg: 'RS256', typ: 'JWT' });
@@ -30,14 +29,9 @@ export async function issueNexmoAdminToken(credentials: NexmoCredentials): Promi
   return (await issue(credentials, ADMIN_ACL, ADMIN_TOKEN_LIFETIME_MS)).token;
 }
 
-function issue(
-  { appId, privateKey }: NexmoCredentials,
-  paths: NexmoPolicy['acl'],
-  lifetime: number,
-  subject?: { sub: string },
-): ReturnType<typeof issueJwt> {
+function issue(credentials: NexmoCredentials, paths: object, lifetime: number, subject?: { sub: string }) {
+  const { appId, privateKey } = credentials;
   const claims = { application_id: appId, jti: randomUUID(), ...subject, acl: { paths } };
-  return issueJwt(HEADER, claims, lifetime, (signingInput) =>
-    signOffThread('sha256', Buffer.from(signingInput), privateKey),
-  );
+  const sign = (input: string) => signOffThread('sha256', Buffer.from(input), privateKey);
+  return issueJwt(HEADER, claims, lifetime, sign);
 }

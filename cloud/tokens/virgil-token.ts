@@ -1,7 +1,10 @@
+import { createHash, type KeyObject } from 'node:crypto';
 import type { VirgilCredentials } from '../credentials';
-import type { IssuedToken } from './issued-token';
-import { base64url, issueJwt } from './jwt';
-import { virgilSignature } from './virgil-signer';
+import { base64url, type IssuedToken, issueJwt } from './jwt';
+import { signOffThread } from './sign-off-thread';
+
+// SEQUENCE { SEQUENCE { OID sha512, NULL }, OCTET STRING (64) }, docs/formats.md "Virgil JWT".
+const SIGNATURE_PREFIX = Buffer.from('3051300d060960864801650304020305000440', 'hex');
 
 /** The first part of a token, which is always the same. */
 const headers = new WeakMap<VirgilCredentials, string>();
@@ -28,4 +31,15 @@ export async function issueVirgilToken(
   const claims = { iss: `virgil-${appId}`, sub: `identity-${identity}` };
   const sign = (signingInput: string) => virgilSignature(signingInput, appKey);
   return { identity, ...(await issueJwt(header, claims, lifetime, sign)) };
+}
+
+/**
+ * Signs as `virgil-crypto` does, byte for byte: Ed25519 (RFC 8032) over the SHA-512 digest of the text's UTF-8, wrapped in
+ * DER.
+ *
+ * @param appKey an Ed25519 private key
+ */
+export async function virgilSignature(text: string, appKey: KeyObject): Promise<Buffer> {
+  const digest = createHash('sha512').update(text).digest();
+  return Buffer.concat([SIGNATURE_PREFIX, await signOffThread(null, digest, appKey)]);
 }

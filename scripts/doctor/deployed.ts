@@ -12,7 +12,7 @@ import {
   virgilCredentials,
 } from '../../cloud/credentials';
 import type { ClassPolicy, Policy } from '../../cloud/policy';
-import type { IssuedToken } from '../../cloud/tokens/issued-token';
+import type { IssuedToken } from '../../cloud/tokens/jwt';
 import { inShort, type ParseApp } from '../command-line/parse-app';
 import { type Column, columnOf } from '../project/policy';
 import { checkUpload } from './files';

@@ -1,7 +1,7 @@
 import { createPrivateKey } from 'node:crypto';
 import fc from 'fast-check';
 import { VirgilAccessTokenSigner } from 'virgil-crypto';
-import { virgilSignature } from '../../../cloud/tokens/virgil-signer';
+import { virgilSignature } from '../../../cloud/tokens/virgil-token';
 import { loadVirgilCrypto } from '../../support/virgil-crypto';
 
 test("signatures equal virgil-crypto's byte for byte, on random keys and texts", async () => {

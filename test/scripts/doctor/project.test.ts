@@ -149,7 +149,7 @@ describe('credentials', () => {
   });
 
   test('an App Key whose signatures its public half does not verify', async () => {
-    const signer = 'cloud/tokens/virgil-signer.ts';
+    const signer = 'cloud/tokens/virgil-token.ts';
     const source = readFileSync(join(project.folder, signer), 'utf8');
     project.write(signer, source.replace("createHash('sha512')", "createHash('sha256')"));
     const found = await findings();
