@@ -17,11 +17,11 @@ export interface JsonAnswer {
   body: unknown;
 }
 
-/** An answer that came too late or was too long. The message continues a sentence about the request. */
-export class AnswerError extends Error {
-  override readonly name = 'AnswerError';
+/** Why a service did not do what it was asked. The message is for the log: no token, and no text of the service's but a code. */
+export class ServiceError extends Error {
+  override readonly name: string = 'ServiceError';
 
-  /** @param status 413 for what was too long */
+  /** @param status of the answer, 413 where it was too long; undefined where there was none, or not what was asked for */
   constructor(
     message: string,
     readonly status?: number,
@@ -34,28 +34,20 @@ export class AnswerError extends Error {
  * Makes one request over `node:https`, as Node 16 has no `fetch`. Redirects are not followed: they would take the token in
  * its headers elsewhere.
  *
- * @throws AnswerError; or the connection's own error, which has a `code`
+ * @throws ServiceError where the answer comes too late or is too long, whose message continues a sentence about the request;
+ *   or the connection's own error, which has a `code`
  */
-export function requestJson({
-  method,
-  url,
-  headers,
-  body,
-  timeoutMs,
-  maxAnswerBytes,
-}: JsonRequest): Promise<JsonAnswer> {
+export function requestJson(asked: JsonRequest): Promise<JsonAnswer> {
+  const { method, url, headers, body, timeoutMs, maxAnswerBytes } = asked;
   return new Promise((resolve, reject) => {
     const { request } = url.startsWith('https:') ? https : http;
-    const all = {
-      Accept: 'application/json',
-      ...headers,
-      ...(body && { 'Content-Type': 'application/json' }),
-    };
+    const type = 'application/json';
+    const all = { Accept: type, ...headers, ...(body && { 'Content-Type': type }) };
     const call = request(url, { method, headers: all }, (response) => {
       read(response, maxAnswerBytes).then(resolve, reject);
     });
     const timer = setTimeout(() => {
-      reject(new AnswerError(`was not answered within ${timeoutMs / 1000} s`));
+      reject(new ServiceError(`was not answered within ${timeoutMs / 1000} s`));
       call.destroy();
     }, timeoutMs);
     call.once('error', reject);
@@ -74,7 +66,7 @@ async function read(response: IncomingMessage, maxBytes: number): Promise<JsonAn
   let bytes = 0;
   for await (const chunk of response) {
     bytes += chunk.length;
-    if (bytes > maxBytes) throw new AnswerError(`was answered with more than ${maxBytes} bytes`, 413);
+    if (bytes > maxBytes) throw new ServiceError(`was answered with more than ${maxBytes} bytes`, 413);
     chunks.push(chunk);
   }
   try {

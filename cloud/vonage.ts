@@ -1,4 +1,4 @@
-import { AnswerError, type JsonAnswer, requestJson } from './json-request';
+import { type JsonAnswer, type JsonRequest, requestJson, ServiceError } from './json-request';
 
 export interface VonageUser {
   /** Vonage's own, `USR-…`. */
@@ -6,26 +6,16 @@ export interface VonageUser {
   name: string;
 }
 
-/** Why Vonage did not do what it was asked. The message is for the log: no token, and no text of Vonage's but a code. */
-export class VonageError extends Error {
+/** Why Vonage did not do what it was asked. */
+export class VonageError extends ServiceError {
   override readonly name = 'VonageError';
 }
 
-interface Call {
-  method: 'POST' | 'GET';
-  url: string;
-  adminToken: string;
-  body?: object;
-}
-
-const TIMEOUT_MS = 5000;
-const MAX_ANSWER_BYTES = 65_536;
+const LIMITS = { timeoutMs: 5000, maxAnswerBytes: 65_536 };
 
 /**
- * Creates a user of the Vonage application, or finds the one who has the name already (Vonage Users API, version 1).
- *
- * A call that Vonage does not answer within 5 seconds is given up; one that fails with 5xx or a dropped connection is
- * made once more.
+ * Creates a user of the Vonage application, or finds the one who has the name already (Vonage Users API, version 1). A call
+ * that is not answered within 5 seconds is given up; one that fails with 5xx or a dropped connection is made once more.
  *
  * @param apiUrl without a slash at its end
  * @param adminToken JWT with rights over all paths
@@ -38,35 +28,28 @@ export async function createVonageUser(
   displayName: string,
 ): Promise<VonageUser> {
   const url = `${apiUrl}/v1/users`;
-  const created = await ask({ method: 'POST', url, adminToken, body: { name, display_name: displayName } });
+  const headers = { Authorization: `Bearer ${adminToken}` };
+  const body = { name, display_name: displayName };
+  const created = await ask({ method: 'POST', url, headers, body, ...LIMITS });
   if (created.status === 201 || created.status === 200) return { id: userId('POST', created.body), name };
-  if (
-    created.status !== 409 &&
-    !(created.status === 400 && codeOf(created) === 'user:error:duplicate-name')
-  ) {
-    throw refused('POST', created);
-  }
+  const isThere = created.status === 400 && codeOf(created) === 'user:error:duplicate-name';
+  if (created.status !== 409 && !isThere) throw refused('POST', created);
 
-  const found = await ask({ method: 'GET', url: `${url}?name=${encodeURIComponent(name)}`, adminToken });
+  const byName = `${url}?name=${encodeURIComponent(name)}`;
+  const found = await ask({ method: 'GET', url: byName, headers, ...LIMITS });
   if (found.status !== 200) throw refused('GET', found);
   const users = (found.body as { _embedded?: { users?: unknown } } | undefined)?._embedded?.users;
   const user = Array.isArray(users) && users.find((candidate) => candidate?.name === name);
   return { id: userId('GET', user), name };
 }
 
-async function ask({ adminToken, ...call }: Call): Promise<JsonAnswer> {
-  const headers = { Authorization: `Bearer ${adminToken}` };
+async function ask(call: JsonRequest): Promise<JsonAnswer> {
   for (let isLast = false; ; isLast = true) {
     try {
-      const answer = await requestJson({
-        ...call,
-        headers,
-        timeoutMs: TIMEOUT_MS,
-        maxAnswerBytes: MAX_ANSWER_BYTES,
-      });
+      const answer = await requestJson(call);
       if (isLast || answer.status < 500) return answer;
     } catch (error) {
-      if (error instanceof AnswerError) throw new VonageError(`${call.method} /v1/users ${error.message}.`);
+      if (error instanceof ServiceError) throw new VonageError(`${call.method} /v1/users ${error.message}.`);
       const { code } = error as NodeJS.ErrnoException;
       if (isLast) throw new VonageError(`${call.method} /v1/users: the connection failed twice (${code}).`);
     }

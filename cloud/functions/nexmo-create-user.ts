@@ -14,48 +14,36 @@ const DISPLAY_NAME = /^.{0,100}$/su;
 
 /**
  * `Parse.Cloud.run('nexmo-create-user', { sessionToken?: string, displayName?: string })`: makes the caller's user at
- * Vonage, named by the caller's identity as in `nexmo-jwt`. A user who is there already stays as is.
- *
- * `displayName` is what other users see, at most 100 characters; the identity where none is given.
+ * Vonage, named by the caller's identity as in `nexmo-jwt`. A user who is there already stays as is. `displayName` is what
+ * other users see, at most 100 characters; the identity where none is given.
  *
  * @returns `{ id, name }`: Vonage's ID of the user, and the identity
  * @throws Parse.Error 209 without a valid session; 142 for a bad `displayName`; 141 when the user's ID is no identity, the
  *   server's credentials are missing or malformed, or Vonage does not do it
  */
 export function nexmoCreateUser({ tokenTtlSeconds }: NexmoPolicy) {
-  const credentials = credentialsFor(
-    'nexmo-create-user',
-    [...NEXMO_VARIABLES, NEXMO_API_URL],
-    (environment) => ({
-      ...nexmoCredentials(environment),
-      apiUrl: nexmoApiUrl(environment),
-    }),
-  );
+  const variables = [...NEXMO_VARIABLES, NEXMO_API_URL];
+  const credentials = credentialsFor('nexmo-create-user', variables, (environment) => ({
+    application: nexmoCredentials(environment),
+    apiUrl: nexmoApiUrl(environment),
+  }));
 
   return async (request: FunctionRequest): Promise<VonageUser> => {
     const displayName = request.params.displayName ?? '';
     const { identity } = await authenticate(request, tokenTtlSeconds);
     if (typeof displayName !== 'string' || !DISPLAY_NAME.test(displayName)) {
-      throw new Parse.Error(
-        Parse.Error.VALIDATION_ERROR,
-        'displayName must be a string of at most 100 characters.',
-      );
+      const rule = 'displayName must be a string of at most 100 characters.';
+      throw new Parse.Error(Parse.Error.VALIDATION_ERROR, rule);
     }
-    const { apiUrl, ...application } = await credentials(request);
+    const { apiUrl, application } = await credentials(request);
     try {
-      return await createVonageUser(
-        apiUrl,
-        await issueNexmoAdminToken(application),
-        identity,
-        displayName || identity,
-      );
+      const adminToken = await issueNexmoAdminToken(application);
+      return await createVonageUser(apiUrl, adminToken, identity, displayName || identity);
     } catch (error) {
       if (!(error instanceof VonageError)) throw error;
       request.log.error(`nexmo-create-user failed: ${error.message}`);
-      throw new Parse.Error(
-        Parse.Error.SCRIPT_FAILED,
-        "The user could not be created at Vonage; this server's log says why.",
-      );
+      const message = "The user could not be created at Vonage; this server's log says why.";
+      throw new Parse.Error(Parse.Error.SCRIPT_FAILED, message);
     }
   };
 }

@@ -1,4 +1,4 @@
-import { AnswerError, requestJson } from '../json-request';
+import { requestJson, ServiceError } from '../json-request';
 
 /** Where Virgil Cloud is, and who asks. */
 export interface VirgilCaller {
@@ -8,21 +8,12 @@ export interface VirgilCaller {
   token: string;
 }
 
-/** Why Virgil Cloud did not do what it was asked. The message is for the log: no token, no identity, no text of Virgil's. */
-export class VirgilCloudError extends Error {
+/** Why Virgil Cloud did not do what it was asked. */
+export class VirgilCloudError extends ServiceError {
   override readonly name = 'VirgilCloudError';
-
-  /** @param status of the answer, 413 where it was too long; undefined where there was none, or no list where one is due */
-  constructor(
-    message: string,
-    readonly status?: number,
-  ) {
-    super(message);
-  }
 }
 
-const TIMEOUT_MS = 3000;
-const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
+const LIMITS = { timeoutMs: 3000, maxAnswerBytes: 4 * 1024 * 1024 };
 
 /**
  * Sends one POST to Virgil Cloud, which has 3 seconds to answer.
@@ -31,22 +22,15 @@ const MAX_ANSWER_BYTES = 4 * 1024 * 1024;
  * @returns the JSON of the answer, which somebody else has made up; undefined where it is none
  * @throws VirgilCloudError
  */
-export async function askVirgilCloud(
-  { apiUrl, token }: VirgilCaller,
-  path: string,
-  body: object,
-): Promise<unknown> {
-  const answer = await requestJson({
-    method: 'POST',
-    url: apiUrl + path,
-    headers: { Authorization: `Virgil ${token}` },
-    body,
-    timeoutMs: TIMEOUT_MS,
-    maxAnswerBytes: MAX_ANSWER_BYTES,
-  }).catch((error: NodeJS.ErrnoException & { status?: number }) => {
-    const why = error instanceof AnswerError ? error.message : `failed (${error.code})`;
-    throw new VirgilCloudError(`POST ${path} ${why}.`, error.status);
-  });
+export async function askVirgilCloud(caller: VirgilCaller, path: string, body: object): Promise<unknown> {
+  const url = caller.apiUrl + path;
+  const headers = { Authorization: `Virgil ${caller.token}` };
+  const answer = await requestJson({ method: 'POST', url, headers, body, ...LIMITS }).catch(
+    (error: NodeJS.ErrnoException & { status?: number }) => {
+      const why = error instanceof ServiceError ? error.message : `failed (${error.code})`;
+      throw new VirgilCloudError(`POST ${path} ${why}.`, error.status);
+    },
+  );
   if (answer.status >= 300) {
     throw new VirgilCloudError(`POST ${path} was answered ${answer.status}.`, answer.status);
   }
