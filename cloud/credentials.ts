@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
+import { createPrivateKey, createPublicKey, type KeyObject, type PrivateKeyInput } from 'node:crypto';
 import type { FunctionRequest } from './session';
 
 export interface VirgilCredentials {
@@ -20,13 +20,10 @@ export class CredentialError extends Error {
 /** The environment's variables by name, as `process.env` has them. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** What `virgilCredentials` reads. */
+// What `virgilCredentials`, `nexmoCredentials`, `nexmoApiUrl` and `virgilApiUrl` read.
 export const VIRGIL_VARIABLES = ['VIRGIL_APP_ID', 'VIRGIL_APP_KEY_ID', 'VIRGIL_APP_KEY'];
-/** What `nexmoCredentials` reads. */
 export const NEXMO_VARIABLES = ['NEXMO_APP_ID', 'NEXMO_PRIVATE_KEY'];
-/** What `nexmoApiUrl` reads. */
 export const NEXMO_API_URL = 'NEXMO_API_URL';
-/** What `virgilApiUrl` reads. */
 export const VIRGIL_API_URL = 'VIRGIL_API_URL';
 
 const CONFIG_LIFETIME_MS = 300_000;
@@ -85,10 +82,8 @@ export function credentialsFor<Credentials>(
     } catch (error) {
       if (!(error instanceof CredentialError)) throw error;
       log.error(`${functionName} is not configured: ${error.message}`);
-      throw new Parse.Error(
-        Parse.Error.SCRIPT_FAILED,
-        `${functionName} is not configured on this server; its log says what to mend.`,
-      );
+      const message = `${functionName} is not configured on this server; its log says what to mend.`;
+      throw new Parse.Error(Parse.Error.SCRIPT_FAILED, message);
     }
   };
 }
@@ -154,26 +149,15 @@ export function nexmoCredentials(environment: Environment): NexmoCredentials {
   return { appId, privateKey: nexmoPrivateKey(environment) };
 }
 
-/**
- * Where Vonage's API is: `NEXMO_API_URL`, or `https://api.nexmo.com`. Admin tokens go there, so it is `https:`; `http:`
- * only on this machine.
- *
- * @throws CredentialError for another scheme
- */
-export function nexmoApiUrl(environment: Environment): string {
-  return apiUrl(environment, NEXMO_API_URL, 'https://api.nexmo.com');
-}
+/** Where Vonage's API is, to which admin tokens go: `NEXMO_API_URL`, or `https://api.nexmo.com`. Throws as `apiUrl` does. */
+export const nexmoApiUrl = (environment: Environment) =>
+  apiUrl(environment, NEXMO_API_URL, 'https://api.nexmo.com');
 
-/**
- * Where Virgil Cloud is: `VIRGIL_API_URL`, or `https://api.virgilsecurity.com`. Tokens go there, so it is `https:`;
- * `http:` only on this machine.
- *
- * @throws CredentialError for another scheme
- */
-export function virgilApiUrl(environment: Environment): string {
-  return apiUrl(environment, VIRGIL_API_URL, 'https://api.virgilsecurity.com');
-}
+/** Where Virgil Cloud is: `VIRGIL_API_URL`, or `https://api.virgilsecurity.com`. Throws as `apiUrl` does. */
+export const virgilApiUrl = (environment: Environment) =>
+  apiUrl(environment, VIRGIL_API_URL, 'https://api.virgilsecurity.com');
 
+/** @throws CredentialError for what is not `https:`, as tokens go there; `http:` may be on this machine */
 function apiUrl(environment: Environment, name: string, usual: string): string {
   const value = environment[name] || usual;
   if (!/^(https:\/\/[^/?#@]+|http:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?)(\/[^?#]*)?$/.test(value)) {
@@ -208,21 +192,12 @@ function virgilId(environment: Environment, name: string): string {
 
 function virgilAppKey(environment: Environment): KeyObject {
   const name = 'VIRGIL_APP_KEY';
-  const der = Buffer.from(bare(environment, name), 'base64');
-  let key: KeyObject;
-  try {
-    key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
-  } catch {
-    throw new CredentialError(
-      isPublicKey({ key: der, format: 'der', type: 'spki' })
-        ? `${name} is a public key: give the private App Key.`
-        : `${name} is not base64 of a PKCS#8 private key: copy the App Key as Virgil's dashboard gives it.`,
-    );
-  }
-  if (key.asymmetricKeyType !== 'ed25519') {
-    throw new CredentialError(`${name} is a key of type ${key.asymmetricKeyType}: an App Key is Ed25519.`);
-  }
-  return key;
+  const key = Buffer.from(bare(environment, name), 'base64');
+  return privateKey(name, { key, format: 'der', type: 'pkcs8' }, 'ed25519', {
+    ifPublic: 'give the private App Key',
+    ifNone: "not base64 of a PKCS#8 private key: copy the App Key as Virgil's dashboard gives it",
+    ifOther: 'an App Key is Ed25519',
+  });
 }
 
 function nexmoPrivateKey(environment: Environment): KeyObject {
@@ -230,21 +205,12 @@ function nexmoPrivateKey(environment: Environment): KeyObject {
   const pem = required(environment, name)
     .replace(/\\r|\r/g, '')
     .replace(/\\n/g, '\n');
-  let key: KeyObject;
-  try {
-    key = createPrivateKey(pem);
-  } catch {
-    throw new CredentialError(
-      isPublicKey(pem)
-        ? `${name} is a public key: give the private key of the Vonage application.`
-        : `${name} is not the PEM of a private key: set the whole private.key of the Vonage application, without quotes.`,
-    );
-  }
-  if (key.asymmetricKeyType !== 'rsa') {
-    throw new CredentialError(
-      `${name} is a key of type ${key.asymmetricKeyType}: a Vonage application's is RSA.`,
-    );
-  }
+  const key = privateKey(name, { key: pem, format: 'pem' }, 'rsa', {
+    ifPublic: 'give the private key of the Vonage application',
+    ifNone:
+      'not the PEM of a private key: set the whole private.key of the Vonage application, without quotes',
+    ifOther: "a Vonage application's is RSA",
+  });
   // RFC 7518 section 3.3.
   const bits = key.asymmetricKeyDetails?.modulusLength as number;
   if (bits < 2048)
@@ -252,9 +218,27 @@ function nexmoPrivateKey(environment: Environment): KeyObject {
   return key;
 }
 
-function isPublicKey(key: Parameters<typeof createPublicKey>[0]): boolean {
+/** @param mend what to do about a key that is public, none at all, or of another type */
+function privateKey(
+  name: string,
+  encoded: PrivateKeyInput,
+  type: KeyObject['asymmetricKeyType'],
+  mend: Record<'ifPublic' | 'ifNone' | 'ifOther', string>,
+): KeyObject {
+  let key: KeyObject;
   try {
-    createPublicKey(key);
+    key = createPrivateKey(encoded);
+  } catch {
+    const fault = isPublicKey(encoded) ? `a public key: ${mend.ifPublic}` : mend.ifNone;
+    throw new CredentialError(`${name} is ${fault}.`);
+  }
+  if (key.asymmetricKeyType === type) return key;
+  throw new CredentialError(`${name} is a key of type ${key.asymmetricKeyType}: ${mend.ifOther}.`);
+}
+
+function isPublicKey(encoded: PrivateKeyInput): boolean {
+  try {
+    createPublicKey({ ...encoded, type: 'spki' });
     return true;
   } catch {
     return false;
