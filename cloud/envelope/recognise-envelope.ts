@@ -6,6 +6,7 @@ import { type RatchetMessage, readRatchetMessage } from './ratchet-message';
 import { hasReadableText } from './readable-text';
 
 export type Envelope = MessageEnvelope | GroupMessage | RatchetMessage;
+type Options = { allowLegacyEncrypt: boolean };
 
 // How the base64 of an envelope begins, docs/formats.md: SEQUENCE; or field 1, varint.
 const ENVELOPE_START = /^(?:M[A-P]|CA)/;
@@ -23,10 +24,7 @@ const BASE64_START = /^(?:[A-Za-z0-9+/]{64}|[A-Za-z0-9+/]+={0,2}$)/;
  * @returns what the envelope's header tells anyone who holds it
  * @throws EnvelopeError whose message is the reason, such as `not base64`
  */
-export function recogniseEnvelope(
-  payload: string | Uint8Array,
-  options: { allowLegacyEncrypt: boolean },
-): Envelope {
+export function recogniseEnvelope(payload: string | Uint8Array, options: Options): Envelope {
   const bytes = typeof payload === 'string' ? decode(payload) : payload;
   const envelope =
     bytes[0] === SEQUENCE
@@ -53,11 +51,15 @@ function decode(payload: string): Uint8Array {
 }
 
 /** What an encrypted field holds; or why it may not hold that: a reason that repeats none of it. */
-export function envelopeIn(value: unknown, options: { allowLegacyEncrypt: boolean }): Envelope | string {
+export function envelopeIn(value: unknown, options: Options): Envelope | string {
   if (value === undefined || value === null) return 'missing';
-  if (typeof value !== 'string') return 'not a string';
+  return typeof value === 'string' ? envelopeOrReason(value, options) : 'not a string';
+}
+
+/** As `recogniseEnvelope`, whose EnvelopeError becomes its message. */
+export function envelopeOrReason(payload: string | Uint8Array, options: Options): Envelope | string {
   try {
-    return recogniseEnvelope(value, options);
+    return recogniseEnvelope(payload, options);
   } catch (error) {
     if (error instanceof EnvelopeError) return error.message;
     throw error;

@@ -4,10 +4,10 @@ import { beforeEachRun, parseServerTriggers } from './parse-server-triggers';
 type TriggerType = 'beforeSave' | 'beforeDelete' | 'afterDelete';
 type Register = typeof Parse.Cloud.beforeSave;
 export type Handler = Parameters<Register>[1];
-export type Validator = Parameters<Register>[2];
+type Validator = Parameters<Register>[2];
 
-/** What is registered for a class: made of the app's own trigger and its validator, which may be none. */
-export type Beside = (handler: Handler, validator: Validator) => [handler: Handler, validator: Validator];
+/** Makes what is registered for a class of the app's own trigger, which may do nothing. */
+export type Beside = (appTrigger: Handler) => Handler;
 
 type ParseClass = string | { className?: string; name: string };
 
@@ -20,6 +20,12 @@ type ParseClass = string | { className?: string; name: string };
  */
 export function registerBeside(type: TriggerType, ours: ReadonlyMap<string, Beside>): void {
   const register = Parse.Cloud[type] as Register;
+  const registerOurs = (className: string, beside: Beside, handler: Handler, validator: Validator) => {
+    // Parse Server would skip ours as well.
+    const skipsMaster = typeof validator === 'object' && validator?.skipWithMasterKey === true;
+    const appTrigger: Handler = (request) => (skipsMaster && request.master ? undefined : handler(request));
+    register(className, beside(appTrigger), hiding(validator));
+  };
   const triggers = parseServerTriggers();
   if (triggers) {
     beforeEachRun(triggers, type, (object, original) => {
@@ -44,9 +50,9 @@ export function registerBeside(type: TriggerType, ours: ReadonlyMap<string, Besi
       );
       const validator = triggers?.getValidator(`${type}.${className}`, Parse.applicationId);
       triggers?.removeTrigger(type, className, Parse.applicationId);
-      register(className, ...beside(above, validator));
+      registerOurs(className, beside, above, validator);
     } else {
-      register(className, ...beside(() => {}, undefined));
+      registerOurs(className, beside, () => {}, undefined);
       unclaimed.add(className);
     }
   }
@@ -56,26 +62,22 @@ export function registerBeside(type: TriggerType, ours: ReadonlyMap<string, Besi
     const beside = ours.get(className);
     if (!beside) return register(parseClass as string, handler, validator);
     if (unclaimed.delete(className)) triggers?.removeTrigger(type, className, Parse.applicationId);
-    register(className, ...beside(handler, validator));
+    registerOurs(className, beside, handler, validator);
   }) as Register;
 }
 
 /** The app's validator, which may not let the master key skip ours, nor have what it refuses logged. */
-export function hiding(validator: Validator): Validator {
+function hiding(validator: Validator): Validator {
   if (typeof validator === 'function') {
     return async (request) => {
-      hideFromLog(request.object, request.original);
+      // A file has none.
+      if (request.object) hideFromLog(request.object, request.original);
       await validator(request);
     };
   }
   if (!validator) return validator;
   const { skipWithMasterKey, ...rest } = validator;
   return rest;
-}
-
-/** Whether the app's own trigger is not to run for the master key. */
-export function skipsMasterKey(validator: Validator): boolean {
-  return typeof validator === 'object' && validator?.skipWithMasterKey === true;
 }
 
 /** The class that Parse Server registers a trigger for: its `triggers.getClassName`. */

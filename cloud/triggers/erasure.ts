@@ -1,15 +1,8 @@
-import {
-  credentialsFor,
-  VIRGIL_API_URL,
-  VIRGIL_VARIABLES,
-  virgilApiUrl,
-  virgilCredentials,
-} from '../credentials';
 import type { Policy } from '../policy';
 import { isIdentifier } from '../session';
-import { issueVirgilToken } from '../tokens/virgil-token';
+import { virgilCallers } from '../virgil-caller';
 import { eraseAtVirgil } from '../virgil-cloud/erase';
-import { type Beside, hiding, registerBeside, skipsMasterKey } from './beside-app-triggers';
+import { type Beside, registerBeside } from './beside-app-triggers';
 import { hideFromLog } from './hide-from-log';
 
 /**
@@ -45,10 +38,7 @@ export function registerErasure(policy: Policy['virgil']): (identity: string) =>
       throw new Error('Nobody is erased: virgil.eraseDeletedUsers is not true in back4app.json.');
     };
   }
-  const credentials = credentialsFor(JOB, [...VIRGIL_VARIABLES, VIRGIL_API_URL], (environment) => ({
-    ...virgilCredentials(environment),
-    apiUrl: virgilApiUrl(environment),
-  }));
+  const callerOf = virgilCallers(JOB);
   let turn = Promise.resolve();
   // As performance.now() has it. After a failure: few requests to a service that is away, few lines in the log.
   let restsUntil = 0;
@@ -73,9 +63,7 @@ export function registerErasure(policy: Policy['virgil']): (identity: string) =>
     if (isVoid) return row.destroy(master);
     // First: so nobody else begins it too, and one that ends the server does so less and less often.
     await putOff(now + Math.min(MINUTE_MS * 2 ** attempts, MAX_PAUSE_MS), attempts + 1);
-    const { apiUrl, ...application } = await credentials({ log: Parse.Server.loggerController });
-    const { token } = await issueVirgilToken(application, identity, 5 * MINUTE_MS);
-    await eraseAtVirgil({ apiUrl, token }, identity);
+    await eraseAtVirgil(await callerOf(Parse.Server.loggerController, identity), identity);
     return now >= again ? row.destroy(master) : putOff(again, 0);
   }
 
@@ -144,17 +132,14 @@ async function isUser(objectId: string): Promise<boolean> {
 
 /** The app's trigger first, and ours in any case. */
 function besideApps(ours: (request: { id?: string; master: boolean }) => unknown): Beside {
-  return (handler, validator) => [
-    async (request) => {
-      const { object, master } = request;
-      const { id } = object;
-      hideFromLog(object, object);
-      try {
-        if (!(master && skipsMasterKey(validator))) await handler(request);
-      } finally {
-        await ours({ id, master });
-      }
-    },
-    hiding(validator),
-  ];
+  return (appTrigger) => async (request) => {
+    const { object, master } = request;
+    const { id } = object;
+    hideFromLog(object, object);
+    try {
+      await appTrigger(request);
+    } finally {
+      await ours({ id, master });
+    }
+  };
 }

@@ -1,12 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { EnvelopeError } from '../envelope/envelope-error';
-import { recogniseEnvelope } from '../envelope/recognise-envelope';
+import { envelopeOrReason } from '../envelope/recognise-envelope';
 import type { FilePolicy } from '../policy';
-import { type Beside, hiding, registerBeside, skipsMasterKey, type Validator } from './beside-app-triggers';
+import { registerBeside } from './beside-app-triggers';
 import { beforeEachUpload, parseServerTriggers } from './parse-server-triggers';
 
 /** A request of a file's `beforeSave`. From Parse Server 9.5 on a file may come as a stream, its bytes unseen. */
-type Upload = { file: Parse.File; master: boolean; stream?: boolean };
+type Upload = { file: Parse.File; stream?: boolean };
 
 /** Parse Server's own name for the class of files. */
 const FILES = '@File';
@@ -29,21 +28,17 @@ export function isEncryptedFile(value: unknown): boolean {
 export function registerFileGuard(policy: FilePolicy): void {
   const triggers = parseServerTriggers();
   if (triggers) beforeEachUpload(triggers, (file) => Object.assign(file, { toJSON: () => ({}) }));
-  const beside: Beside = (handler, validator) => [
-    thenCheck(handler as never, validator, policy) as never,
-    typeof validator === 'function' ? validator : hiding(validator),
-  ];
-  registerBeside('beforeSave', new Map([[FILES, beside]]));
+  registerBeside('beforeSave', new Map([[FILES, (trigger) => thenCheck(trigger as never, policy) as never]]));
   // The other door, of Parse Server 5 and 6, leads past what we have wrapped.
   if (!('beforeSaveFile' in Parse.Cloud)) return;
   Parse.Cloud.beforeSaveFile = (...how: unknown[]) => Parse.Cloud.beforeSave(FILES, ...(how as [never]));
 }
 
-function thenCheck(handler: (request: Upload) => unknown, validator: Validator, policy: FilePolicy) {
+function thenCheck(appTrigger: (request: Upload) => unknown, policy: FilePolicy) {
   return async (request: Upload): Promise<Parse.File> => {
     // Read before the app's trigger can write to them.
-    const { file, master, stream } = request;
-    const returned = master && skipsMasterKey(validator) ? undefined : await handler(request);
+    const { file, stream } = request;
+    const returned = await appTrigger(request);
     const left = returned instanceof Parse.File ? returned : file;
     const name = left.name();
     if (ENCRYPTED_FILE.test(name) || !policy.plain.some((prefix) => name.startsWith(prefix))) {
@@ -74,12 +69,8 @@ function checkFile(file: Parse.File, bytes: Buffer, policy: FilePolicy): void {
   const readable = { ...file._metadata, ...file._tags };
   if (file._directory || Object.keys(readable).length > 0)
     throw refusal('it has metadata, tags or a directory');
-  try {
-    recogniseEnvelope(bytes, policy);
-  } catch (error) {
-    if (!(error instanceof EnvelopeError)) throw error;
-    throw refusal(`${error.message}. Encrypt it with E3Kit's authEncryptFile()`);
-  }
+  const envelope = envelopeOrReason(bytes, policy);
+  if (typeof envelope === 'string') throw refusal(`${envelope}. Encrypt it with E3Kit's authEncryptFile()`);
 }
 
 function refusal(why: string, code = Parse.Error.VALIDATION_ERROR): Parse.Error {

@@ -26,6 +26,11 @@ export interface Save extends SaveRequest {
 
 export type Fault = readonly [code: number, message: string];
 
+/** The fault of one field: 142, where it has no other code. */
+export function faultOfField({ object }: Save, field: string, what: string, code?: number): Fault {
+  return [code ?? Parse.Error.VALIDATION_ERROR, `${object.className}.${field} ${what}`];
+}
+
 // A user or a role, in an ACL.
 const GRANTEE = /^(?:[\w.@-]{1,64}|role:[\w -]{1,128})$/;
 const MAX_GRANTEES = 1000;
@@ -53,14 +58,11 @@ export function checkSave(request: SaveRequest, policy: ClassPolicy): void | Pro
     if (fault) throw new Parse.Error(...fault);
   };
   refuse(faultOf(save));
-  if (lacksAcl(save)) save.object.setACL(ownerOnly(save));
+  if (noAcl(save)) save.object.setACL(onlyFor(senderOf(save)));
   if (policy.recipients || policy.group) return recipientsFault(save, senderOf(save)).then(refuse);
 }
 
-/**
- * Writes into the log, in one line of level `warn`, why `checkSave` would refuse a save or whom it would shut out; changes
- * and refuses nothing.
- */
+/** Writes into the log, in one line of level `warn`, why `checkSave` would refuse a save or whom it would shut out. */
 export function reportSave(request: SaveRequest, policy: ClassPolicy): void | Promise<void> {
   const save = saveOf(request, policy);
   const report = (fault: Fault | undefined) => {
@@ -109,43 +111,38 @@ function unknownField({ object, policy, written }: Save): Fault | undefined {
   const field = written.find((key) => !known.includes(key));
   if (field === undefined) return;
   const name = FIELD_NAME.test(field) ? `${object.className}.${field}` : `A field of ${object.className}`;
-  return [
-    Parse.Error.VALIDATION_ERROR,
-    `${name} is not in the policy: name it in back4app.json, or leave it out.`,
-  ];
+  const message = `${name} is not in the policy: name it in back4app.json, or leave it out.`;
+  return [Parse.Error.VALIDATION_ERROR, message];
 }
 
 /** The fields whose values nobody but their readers can read. */
 const ciphertextIn = ({ encrypted, files = [] }: ClassPolicy) => [...encrypted, ...files];
 
-function tooLarge({ object, policy, values, written }: Save): Fault | undefined {
+function tooLarge(save: Save): Fault | undefined {
+  const { policy, values, written } = save;
   const isTooLarge = (value: unknown) =>
     typeof value === 'string' && Buffer.byteLength(value) > policy.maxPayloadBytes;
   const field = policy.encrypted.find((key) => written.includes(key) && isTooLarge(values[key]));
   if (field === undefined) return;
-  return [
-    Parse.Error.OBJECT_TOO_LARGE,
-    `${object.className}.${field} is over ${policy.maxPayloadBytes} bytes, the policy's maxPayloadBytes.`,
-  ];
+  const what = `is over ${policy.maxPayloadBytes} bytes, the policy's maxPayloadBytes.`;
+  return faultOfField(save, field, what, Parse.Error.OBJECT_TOO_LARGE);
 }
 
 function notCiphertext(save: Save): Fault | undefined {
-  const { object, original, policy, values, written, envelopes } = save;
+  const { original, policy, values, written, envelopes } = save;
   for (const field of policy.encrypted) {
     // On create all of them must be there.
     if (original && !written.includes(field)) continue;
     const envelope = envelopeIn(values[field], policy);
     if (typeof envelope === 'string') {
-      return [
-        Parse.Error.VALIDATION_ERROR,
-        `${object.className}.${field} is refused: ${envelope}. Encrypt it with E3Kit's authEncrypt().`,
-      ];
+      return faultOfField(save, field, `is refused: ${envelope}. Encrypt it with E3Kit's authEncrypt().`);
     }
     envelopes.set(field, envelope);
   }
 }
 
-function notPlain({ object, policy, values, written }: Save): Fault | undefined {
+function notPlain(save: Save): Fault | undefined {
+  const { object, policy, values, written } = save;
   for (const field of policy.plain) {
     if (!written.includes(field)) continue;
     const type = policy.types[field];
@@ -155,7 +152,7 @@ function notPlain({ object, policy, values, written }: Save): Fault | undefined 
       type === undefined
         ? `may hold a string ${size}, a number, a boolean, a Date or a Pointer`
         : `must be a ${type}${type === 'String' ? ` ${size}` : ''}`;
-    return [Parse.Error.VALIDATION_ERROR, `${object.className}.${field} ${allowed}.`];
+    return faultOfField(save, field, `${allowed}.`);
   }
 }
 
@@ -180,38 +177,35 @@ function isOfType(value: unknown, type: PlainType | undefined): boolean {
   return type.toLowerCase() === typeof value;
 }
 
-function notFile({ object, policy, values, written }: Save): Fault | undefined {
+function notFile(save: Save): Fault | undefined {
+  const { object, policy, values, written } = save;
   const isNothing = (key: string) => values[key] === null || object.op(key) instanceof Parse.Op.Unset;
   const isGood = (key: string) => isNothing(key) || isEncryptedFile(values[key]);
   const field = policy.files?.find((key) => written.includes(key) && !isGood(key));
   if (field === undefined) return;
-  const must = 'must be nothing, or a Parse.File that was uploaded encrypted';
-  return [Parse.Error.VALIDATION_ERROR, `${object.className}.${field} ${must}.`];
+  return faultOfField(save, field, 'must be nothing, or a Parse.File that was uploaded encrypted.');
 }
 
-function wrongSender({ object, original, user, master, policy, values, written }: Save): Fault | undefined {
+function wrongSender(save: Save): Fault | undefined {
+  const { object, original, user, master, policy, values, written } = save;
   if (!policy.sender) return;
-  const name = `${object.className}.${policy.sender}`;
+  const { OPERATION_FORBIDDEN } = Parse.Error;
   const type = policy.types[policy.sender];
   const sender = identityIn(values[policy.sender], type);
   if (!original) {
     if (sender !== undefined && (master || sender === user?.id)) return;
-    return [
-      Parse.Error.OPERATION_FORBIDDEN,
-      `${name} must be ${type === 'Pointer<_User>' ? 'a Pointer to' : 'the objectId of'} the user who saves the object.`,
-    ];
+    const form = type === 'Pointer<_User>' ? 'a Pointer to' : 'the objectId of';
+    const what = `must be ${form} the user who saves the object.`;
+    return faultOfField(save, policy.sender, what, OPERATION_FORBIDDEN);
   }
   const stored = identityIn(original.get(policy.sender), type);
   // A sender that `protectedFields` hides from the caller is undefined here, and so nobody.
   if (written.includes(policy.sender) && (stored === undefined || sender !== stored)) {
-    return [Parse.Error.OPERATION_FORBIDDEN, `${name} cannot change once it is saved.`];
+    return faultOfField(save, policy.sender, 'cannot change once it is saved.', OPERATION_FORBIDDEN);
   }
   const isSender = stored !== undefined && stored === user?.id;
   if (!isSender && !master && ciphertextIn(policy).some((key) => written.includes(key))) {
-    return [
-      Parse.Error.OPERATION_FORBIDDEN,
-      `Only its sender may change what is encrypted in ${object.className}.`,
-    ];
+    return [OPERATION_FORBIDDEN, `Only its sender may change what is encrypted in ${object.className}.`];
   }
 }
 
@@ -222,18 +216,12 @@ function openAcl({ object, original, written }: Save): Fault | undefined {
   const isTakenAway = original && !acl;
   // "*" is the public; a text in the place of an ID would be stored and logged.
   if (!isTakenAway && grantees.length <= MAX_GRANTEES && grantees.every((id) => GRANTEE.test(id))) return;
-  return [
-    Parse.Error.OPERATION_FORBIDDEN,
-    `${object.className} needs an ACL that names users or roles: the public may neither read nor write it.`,
-  ];
+  const what = 'needs an ACL that names users or roles: the public may neither read nor write it.';
+  return [Parse.Error.OPERATION_FORBIDDEN, `${object.className} ${what}`];
 }
 
-function lacksAcl({ object, original }: Save): boolean {
-  return !original && !object.getACL();
-}
-
-function noAcl(save: Save): Fault | undefined {
-  if (!lacksAcl(save)) return;
+function noAcl({ object, original }: Save): Fault | undefined {
+  if (original || object.getACL()) return;
   return [Parse.Error.OPERATION_FORBIDDEN, 'No ACL: it would be readable by its sender alone.'];
 }
 
@@ -242,8 +230,7 @@ function senderOf({ values, user, policy: { sender, types } }: Save): string | u
   return sender ? identityIn(values[sender], types[sender]) : user?.id;
 }
 
-function ownerOnly(save: Save): Parse.ACL {
-  const owner = senderOf(save);
+function onlyFor(owner: string | undefined): Parse.ACL {
   const acl = new Parse.ACL();
   if (owner !== undefined) {
     acl.setReadAccess(owner, true);

@@ -1,5 +1,6 @@
 type BeforeSave = Parameters<typeof Parse.Cloud.beforeSave>;
 type Run = [type: string, auth: unknown, object?: Parse.Object, original?: Parse.Object, ...rest: unknown[]];
+const FUNCTIONS = ['getTrigger', 'getValidator', 'removeTrigger', 'maybeRunTrigger', 'maybeRunFileTrigger'];
 
 /** Parse Server's register of triggers, as far as we need it. */
 interface ParseServerTriggers {
@@ -11,22 +12,15 @@ interface ParseServerTriggers {
 }
 
 /**
- * Finds `lib/triggers.js` of the Parse Server that has loaded us. There is no public way to see what triggers there are, nor
- * to be earlier than a validator that is an object; the five functions have been there, with these parameters, from version
- * 5.6 to 9.10.
- *
- * @returns undefined where there is none, or another one
+ * Finds `lib/triggers.js` of the Parse Server that has loaded us, undefined where there is none or another one. There is no
+ * public way to see what triggers there are, nor to be earlier than a validator that is an object; the five functions have
+ * been there, with these parameters, from version 5.6 to 9.10.
  */
 export function parseServerTriggers(): ParseServerTriggers | undefined {
-  const file = Object.keys(require.cache).find((name) =>
-    /[\\/]parse-server[\\/]lib[\\/]triggers\.js$/.test(name),
-  );
-  const triggers: Partial<ParseServerTriggers> = (file && require.cache[file]?.exports) || {};
-  const runs = ['maybeRunTrigger', 'maybeRunFileTrigger'] as const;
-  const names = ['getTrigger', 'getValidator', 'removeTrigger', ...runs] as const;
-  return names.every((name) => typeof triggers[name] === 'function')
-    ? (triggers as ParseServerTriggers)
-    : undefined;
+  const path = /[\\/]parse-server[\\/]lib[\\/]triggers\.js$/;
+  const file = Object.keys(require.cache).find((name) => path.test(name));
+  const triggers = (file && require.cache[file]?.exports) || {};
+  return FUNCTIONS.every((name) => typeof triggers[name] === 'function') ? triggers : undefined;
 }
 
 /** Calls `act` before each trigger of a type, its validator included: with the object, and the stored one where there is one. */

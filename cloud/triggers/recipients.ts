@@ -1,15 +1,8 @@
 import { createHash } from 'node:crypto';
-import {
-  credentialsFor,
-  VIRGIL_API_URL,
-  VIRGIL_VARIABLES,
-  virgilApiUrl,
-  virgilCredentials,
-} from '../credentials';
 import { type Envelope, envelopeIn } from '../envelope/recognise-envelope';
 import type { ClassPolicy } from '../policy';
 import { identityIn, isIdentifier } from '../session';
-import { issueVirgilToken } from '../tokens/virgil-token';
+import { virgilCallers } from '../virgil-caller';
 import { cardDirectory } from '../virgil-cloud/card-directory';
 import { searchCards } from '../virgil-cloud/cards';
 import type { Fault, Save } from './guard';
@@ -17,20 +10,13 @@ import type { Fault, Save } from './guard';
 const MAX_READERS = 100;
 // The server's own. It has a hyphen, as no `objectId` of Parse Server's making has.
 const SERVER_IDENTITY = 'e2ee-server';
-const TOKEN_LIFETIME_MS = 600_000;
 
-const credentials = credentialsFor(
-  'The check of recipients',
-  [...VIRGIL_VARIABLES, VIRGIL_API_URL],
-  (environment) => ({ ...virgilCredentials(environment), apiUrl: virgilApiUrl(environment) }),
+const callerOf = virgilCallers('The check of recipients');
+
+// A search is for many saves, and has the log of none.
+const judgeByCards = cardDirectory(async (identities) =>
+  searchCards(await callerOf(console, SERVER_IDENTITY), identities),
 );
-
-const judgeByCards = cardDirectory(async (identities) => {
-  // A search is for many saves, and has the log of none.
-  const { apiUrl, ...application } = await credentials({ log: console });
-  const { token } = await issueVirgilToken(application, SERVER_IDENTITY, TOKEN_LIFETIME_MS);
-  return searchCards({ apiUrl, token }, identities);
-});
 
 /**
  * Why ciphertext that a save writes is not for those who will be able to read the row and for nobody else but its sender
@@ -87,17 +73,14 @@ async function fieldFault(
   const isOfGroup = group !== undefined && envelope.kind === 'group message';
   if (!wanted.every((reader) => isIdentifier(reader) || (isOfGroup && reader !== '*'))) {
     const where = recipients === 'acl' ? 'ACL' : recipients;
-    return fault(
-      `needs users in its ${where}: nobody else, a role neither, could decrypt it.`,
-      Parse.Error.OPERATION_FORBIDDEN,
-    );
+    const what = `needs users in its ${where}: nobody else, a role neither, could decrypt it.`;
+    return fault(what, Parse.Error.OPERATION_FORBIDDEN);
   }
   if (isOfGroup) {
     // docs/formats.md, "Group message".
     const sessionId = createHash('sha512').update(`${values[group]}`).digest().subarray(0, 32);
-    return sessionId.equals(envelope.sessionId)
-      ? undefined
-      : fault(`is of another group than ${group} names.`);
+    if (sessionId.equals(envelope.sessionId)) return;
+    return fault(`is of another group than ${group} names.`);
   }
   if (!recipients || (!isNew && wanted.length === 0)) return;
   if (envelope.kind !== 'message') {
@@ -125,36 +108,25 @@ async function fieldFault(
     return await judgeByCards(everyone, (keyIdsOf) => {
       const strangers = new Set(keyIds);
       for (const identity of everyone) {
-        let [hasCard, isRecipient, isFormer] = [false, false, false];
-        keyIdsOf(identity).forEach((isCurrent, keyId) => {
-          hasCard ||= isCurrent;
-          if (!keyIds.has(keyId)) return;
-          strangers.delete(keyId);
-          isRecipient = true;
-          isFormer ||= !isCurrent;
-        });
-        if (isNew && isFormer) {
-          const mend =
-            identity === sender
-              ? 'restore the private key on this device'
-              : 'find that user anew (forceReload)';
-          return fault(`is encrypted for a former key of ${named(identity)}: ${mend}, and encrypt it again.`);
+        const who = named(identity);
+        const all = [...keyIdsOf(identity)];
+        const used = all.filter(([keyId]) => keyIds.has(keyId));
+        for (const [keyId] of used) strangers.delete(keyId);
+        if (isNew && used.some(([, isCurrent]) => !isCurrent)) {
+          const own = 'restore the private key on this device';
+          const mend = identity === sender ? own : 'find that user anew (forceReload)';
+          return fault(`is encrypted for a former key of ${who}: ${mend}, and encrypt it again.`);
         }
-        if (isRecipient || !wanted.includes(identity)) continue;
-        return hasCard
-          ? lacks(named(identity))
-          : fault(
-              `is not for all: ${named(identity)}, who may read the row, has no card. That user must register.`,
-            );
+        if (used.length > 0 || !wanted.includes(identity)) continue;
+        if (all.some(([, isCurrent]) => isCurrent)) return lacks(who);
+        return fault(`is not for all: ${who}, who may read the row, has no card. That user must register.`);
       }
       return isNew && strangers.size > 0 ? stranger() : undefined;
     });
   } catch (error) {
     log?.warn(`e2ee recipients: ${object.className}: not checked: ${(error as Error).message}`);
     if (policy.recipientsOutage !== 'refuse') return;
-    return fault(
-      'could not be checked: Virgil Cloud does not answer. Save it again later.',
-      Parse.Error.CONNECTION_FAILED,
-    );
+    const what = 'could not be checked: Virgil Cloud does not answer. Save it again later.';
+    return fault(what, Parse.Error.CONNECTION_FAILED);
   }
 }

@@ -1,12 +1,5 @@
 import type { Policy } from '../policy';
-import {
-  type Beside,
-  type Handler,
-  hiding,
-  registerBeside,
-  skipsMasterKey,
-  type Validator,
-} from './beside-app-triggers';
+import { type Beside, type Handler, registerBeside } from './beside-app-triggers';
 import { checkErasure, ERASURE_CLASS } from './erasure';
 import { checkSave, reportSave, type SaveRequest } from './guard';
 import { canBeEncoded, hideFromLog } from './hide-from-log';
@@ -23,25 +16,18 @@ type Check = (request: SaveRequest) => void | Promise<void>;
  *   Parse.Error of `checkSave`
  */
 export function registerGuards({ virgil, classes }: Policy): (request: SaveRequest) => Promise<void> {
-  const guards = new Map<string, Check>(
-    Object.entries(classes).map(([className, policy]) => {
-      const check = policy.mode === 'report' ? reportSave : checkSave;
-      return [className, (request) => check(request, policy)];
-    }),
-  );
+  const guards = new Map<string, Check>();
+  for (const [className, policy] of Object.entries(classes)) {
+    const check = policy.mode === 'report' ? reportSave : checkSave;
+    guards.set(className, (request) => check(request, policy));
+  }
   const checks = new Map(guards);
   if (virgil.guardUserIds) checks.set('_User', checkUserId);
   if (virgil.eraseDeletedUsers) checks.set(ERASURE_CLASS, checkErasure);
 
-  registerBeside(
-    'beforeSave',
-    new Map(
-      [...checks].map(([className, check]): [string, Beside] => [
-        className,
-        (handler, validator) => [thenCheck(handler, validator, check), hiding(validator)],
-      ]),
-    ),
-  );
+  const ours = new Map<string, Beside>();
+  for (const [className, check] of checks) ours.set(className, (trigger) => thenCheck(trigger, check));
+  registerBeside('beforeSave', ours);
 
   return async (request) => {
     const guard = guards.get(request.object.className);
@@ -51,13 +37,13 @@ export function registerGuards({ virgil, classes }: Policy): (request: SaveReque
   };
 }
 
-function thenCheck(handler: Handler, validator: Validator, check: Check): Handler {
+function thenCheck(appTrigger: Handler, check: Check): Handler {
   return async (request) => {
     // Read before the app's trigger can write to them.
     const { object, original, user, master, log } = request;
     hideFromLog(object, original);
     requireStorable(object);
-    if (!(master && skipsMasterKey(validator))) await handler(request);
+    await appTrigger(request);
     const left = request.object;
     hideFromLog(left, original);
     requireStorable(left);
@@ -71,8 +57,6 @@ function thenCheck(handler: Handler, validator: Validator, check: Check): Handle
  */
 function requireStorable(object: Parse.Object): void {
   if (canBeEncoded(object)) return;
-  throw new Parse.Error(
-    Parse.Error.VALIDATION_ERROR,
-    `${object.className} cannot be saved with a File that has no url, or a Date that is none.`,
-  );
+  const what = 'cannot be saved with a File that has no url, or a Date that is none.';
+  throw new Parse.Error(Parse.Error.VALIDATION_ERROR, `${object.className} ${what}`);
 }

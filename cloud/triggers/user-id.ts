@@ -9,10 +9,6 @@ import type { SaveRequest } from './guard';
  */
 export function checkUserId({ object, original }: SaveRequest): void {
   if (original ? object.id === original.id : object.id === undefined || isIdentifier(object.id)) return;
-  throw new Parse.Error(
-    Parse.Error.OPERATION_FORBIDDEN,
-    original
-      ? "A user's objectId cannot change."
-      : "A user's objectId is 1 to 64 letters, digits, _, ., @ or -.",
-  );
+  const rule = original ? 'cannot change' : 'is 1 to 64 letters, digits, _, ., @ or -';
+  throw new Parse.Error(Parse.Error.OPERATION_FORBIDDEN, `A user's objectId ${rule}.`);
 }
