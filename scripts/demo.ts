@@ -67,13 +67,19 @@ async function demonstrate(folder: string, running: Promise<string>): Promise<vo
   });
   show('Bob reads', decrypted);
 
-  const refusal = await step('Alice forgets to encrypt, and the server refuses', async () => {
-    const error = await saveMessage(alice, bob, PLAINTEXT).catch((reason: Parse.Error) => reason);
-    if (!(error instanceof Parse.Error)) throw new Error('plaintext was saved.');
-    if (error.code !== Parse.Error.VALIDATION_ERROR) throw error;
-    return error;
-  });
+  const refusal = await step('Alice forgets to encrypt, and the server refuses', () =>
+    refused(saveMessage(alice, bob, PLAINTEXT)),
+  );
   show(`error ${refusal.code}`, refusal.message);
+
+  const forgotten = await step(
+    'Alice encrypts and leaves Bob out, in a class whose policy says "recipients": "acl"',
+    async () =>
+      refused(
+        saveMessage(alice, bob, (await aliceE3Kit.authEncrypt(PLAINTEXT)) as string, 'PlaygroundMessage'),
+      ),
+  );
+  show(`error ${forgotten.code}`, forgotten.message);
   console.log('\nThat was all on this machine. npm start runs the same server for your app.');
 }
 
@@ -104,11 +110,25 @@ async function register({ name, sessionToken }: User, url: string, folder: strin
   return e3kit;
 }
 
-function saveMessage(sender: User, recipient: User, body: string): Promise<Parse.Object> {
+/** The error with which the guard refuses a save. */
+async function refused(save: Promise<unknown>): Promise<Parse.Error> {
+  const error = await save.catch((reason: Parse.Error) => reason);
+  if (!(error instanceof Parse.Error)) throw new Error('it was saved.');
+  if (error.code !== Parse.Error.VALIDATION_ERROR) throw error;
+  return error;
+}
+
+/** @param className `Message`, or the class of the local server's page, whose policy asks whom a message is for */
+function saveMessage(
+  sender: User,
+  recipient: User,
+  body: string,
+  className = 'Message',
+): Promise<Parse.Object> {
   const acl = new Parse.ACL();
   acl.setReadAccess(sender.identity, true);
   acl.setReadAccess(recipient.identity, true);
-  const message = new Parse.Object('Message', { body, senderId: sender.identity });
+  const message = new Parse.Object(className, { body, senderId: sender.identity });
   message.setACL(acl);
   return message.save(null, { sessionToken: sender.sessionToken });
 }

@@ -105,6 +105,13 @@ describe('npm run demo', () => {
       "Message.body is refused: not base64. Encrypt it with E3Kit's authEncrypt().",
     );
   });
+
+  test('shows the error with which the guard refused a message that leaves Bob out', () => {
+    const [, bob] = /, Bob (\w{10})$/.exec(line('identities')) ?? [];
+    expect(demo.stdout).toContain(
+      `PlaygroundMessage.body is not encrypted for ${bob}, who may read the row: encrypt it for every reader.`,
+    );
+  });
 });
 
 test('a server that dies ends the demo with code 1 and one line', async () => {

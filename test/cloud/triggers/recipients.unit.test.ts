@@ -25,6 +25,7 @@ let virgilCloud: Awaited<ReturnType<typeof startHttpServer>>;
 const published: { content_snapshot: string }[] = [];
 let failure: HttpAnswer | undefined;
 let searches = 0;
+let authorization: string | undefined;
 
 let alice: Person;
 let bob: Person;
@@ -32,8 +33,9 @@ let carol: Person;
 
 beforeAll(async () => {
   crypto = await loadVirgilCrypto();
-  virgilCloud = await startHttpServer(() => {
+  virgilCloud = await startHttpServer(({ headers }) => {
     searches += 1;
+    authorization = headers.authorization;
     return failure ?? { body: published };
   });
   Object.assign(process.env, makeVirgilApplication(crypto).environment, { VIRGIL_API_URL: virgilCloud.url });
@@ -345,6 +347,13 @@ describe('Virgil Cloud', () => {
       expect(lines).toEqual([line, line]);
     },
   );
+});
+
+test('Virgil Cloud is asked as an identity that no user has by default, with a token for ten minutes', async () => {
+  await send(encrypt(alice, bob), [alice, bob]);
+  const [, payload = ''] = /^Virgil [\w-]+\.([\w-]+)\.[\w-]+$/.exec(authorization ?? '') ?? [];
+  const { sub, iat, exp } = JSON.parse(Buffer.from(payload, 'base64url').toString());
+  expect([sub, exp - iat]).toEqual(['identity-e2ee-server', 600]);
 });
 
 test('a report names nobody, and says nothing of what would pass', async () => {
