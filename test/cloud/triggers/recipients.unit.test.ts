@@ -349,11 +349,11 @@ describe('Virgil Cloud', () => {
   );
 });
 
-test('Virgil Cloud is asked as an identity that no user has by default, with a token for ten minutes', async () => {
+test('Virgil Cloud is asked as an identity that no user has by default, with a token for five minutes', async () => {
   await send(encrypt(alice, bob), [alice, bob]);
   const [, payload = ''] = /^Virgil [\w-]+\.([\w-]+)\.[\w-]+$/.exec(authorization ?? '') ?? [];
   const { sub, iat, exp } = JSON.parse(Buffer.from(payload, 'base64url').toString());
-  expect([sub, exp - iat]).toEqual(['identity-e2ee-server', 600]);
+  expect([sub, exp - iat]).toEqual(['identity-e2ee-server', 300]);
 });
 
 test('a report names nobody, and says nothing of what would pass', async () => {
