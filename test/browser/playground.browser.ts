@@ -396,6 +396,8 @@ test('a photo travels in the group too', async () => {
     await shows(phone, 'Evening at the lake.jpg');
     expect(await picture(phone)).toEqual([800, 450]);
   }
+  const list = stored().getByRole('log');
+  expect(await list.evaluate(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth)).toBe(0);
 });
 
 test('a tampered group message is not trusted either', async () => {

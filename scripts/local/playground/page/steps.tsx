@@ -103,7 +103,7 @@ export function Steps({ playground, show }: Props) {
       </ol>
       {further.length > 0 && (
         <p class="further">
-          One step further:
+          And then:
           {further.map(([step, { title, run, isUndo }]) => (
             <button
               key={step}
