@@ -215,10 +215,14 @@ beforeAll(async () => {
     VIRGIL_API_URL: cloud.url.replace('/virgil', `${BY_SERVER}/virgil`),
   };
   const realSetTimeout = setTimeout;
-  jest.spyOn(globalThis, 'setTimeout').mockImplementation(((act: () => Promise<void>, ms: number) => {
+  jest.spyOn(globalThis, 'setTimeout').mockImplementation(((
+    act: () => Promise<void>,
+    ms: number,
+    ...rest: []
+  ) => {
     if (ms < 10_000) {
       waits.push(ms);
-      return realSetTimeout(act, hangs ? 0 : ms);
+      return realSetTimeout(act, hangs ? 0 : ms, ...rest);
     }
     const unref = jest.fn();
     timers.push({ run: act, ms, unref });
