@@ -607,7 +607,7 @@ describe('Virgil Cloud', () => {
     ['hangs', () => {}, 'was not answered within 3 s.'],
     ['hangs up', (request) => request.socket.destroy(), 'failed (ECONNRESET).'],
     ['answers 500', answer(500, '{}'), 'was answered 500.'],
-    ['answers HTML', answer(200, html), 'was answered 200.'],
+    ['answers HTML', answer(200, html), 'was answered with no list of cards.'],
     ['answers another JSON', answer(200, '{"cards":[]}'), 'was answered with no list of cards.'],
     ['refuses the token', answer(401, '{"code":20304}'), 'was answered 401.'],
     ['has had enough', answer(429, '{}'), 'was answered 429.'],
