@@ -19,6 +19,8 @@ async function main(): Promise<void> {
   let isUp = false;
   app.use((request, _response, next) => (isUp ? next() : request.socket.destroy()));
   const server = createServer(app);
+  // On a busy machine a client would now and then use a connection that is just being closed for having been idle for 5 s.
+  server.keepAliveTimeout = 60_000;
   await new Promise<void>((done) => server.listen(settings.port, '127.0.0.1', done));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const database = await openDatabase(join(settings.folder, 'data'), settings.database, () => {});
