@@ -3,7 +3,10 @@ import https from 'node:https';
 
 export interface JsonRequest {
   method: 'POST' | 'GET';
-  url: string;
+  /** Without a slash at its end. */
+  apiUrl: string;
+  path: string;
+  query?: string;
   headers: Record<string, string>;
   body?: object;
   /** How long the whole answer may take. */
@@ -12,6 +15,8 @@ export interface JsonRequest {
 }
 
 export interface JsonAnswer {
+  /** What was asked, for messages: method and path. */
+  request: string;
   status: number;
   /** JSON that somebody else has made up; undefined where it is none, or the status is 500 or more. */
   body: unknown;
@@ -19,9 +24,9 @@ export interface JsonAnswer {
 
 /** Why a service did not do what it was asked. The message is for the log: no token, and no text of the service's but a code. */
 export class ServiceError extends Error {
-  override readonly name: string = 'ServiceError';
+  override readonly name = 'ServiceError';
 
-  /** @param status of the answer, 413 where it was too long; undefined where there was none, or not what was asked for */
+  /** @param status of the answer; 0 where the connection failed, undefined where the answer was late or no good */
   constructor(
     message: string,
     readonly status?: number,
@@ -34,16 +39,26 @@ export class ServiceError extends Error {
  * Makes one request over `node:https`, as Node 16 has no `fetch`. Redirects are not followed: they would take the token in
  * its headers elsewhere.
  *
- * @throws ServiceError where the answer comes too late or is too long, whose message continues a sentence about the request;
- *   or the connection's own error, which has a `code`
+ * @throws ServiceError where the connection fails, or the answer comes too late or is too long (as if that were a 413)
  */
-export function requestJson(asked: JsonRequest): Promise<JsonAnswer> {
-  const { method, url, headers, body, timeoutMs, maxAnswerBytes } = asked;
-  return new Promise((resolve, reject) => {
-    const { request } = url.startsWith('https:') ? https : http;
+export async function requestJson(asked: JsonRequest): Promise<JsonAnswer> {
+  const request = `${asked.method} ${asked.path}`;
+  try {
+    return { request, ...(await send(asked)) };
+  } catch (error) {
+    const { code, message, status } = error as ServiceError & NodeJS.ErrnoException;
+    throw new ServiceError(`${request} ${code ? `failed (${code})` : message}.`, code ? 0 : status);
+  }
+}
+
+type Answer = Omit<JsonAnswer, 'request'>;
+
+function send({ method, apiUrl, path, query = '', headers, body, timeoutMs, maxAnswerBytes }: JsonRequest) {
+  return new Promise<Answer>((resolve, reject) => {
+    const { request } = apiUrl.startsWith('https:') ? https : http;
     const type = 'application/json';
     const all = { Accept: type, ...headers, ...(body && { 'Content-Type': type }) };
-    const call = request(url, { method, headers: all }, (response) => {
+    const call = request(apiUrl + path + query, { method, headers: all }, (response) => {
       read(response, maxAnswerBytes).then(resolve, reject);
     });
     const timer = setTimeout(() => {
@@ -56,7 +71,7 @@ export function requestJson(asked: JsonRequest): Promise<JsonAnswer> {
   });
 }
 
-async function read(response: IncomingMessage, maxBytes: number): Promise<JsonAnswer> {
+async function read(response: IncomingMessage, maxBytes: number): Promise<Answer> {
   const status = response.statusCode as number;
   if (status >= 500) {
     response.destroy();

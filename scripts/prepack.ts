@@ -37,5 +37,5 @@ runCommand('prepack', async () => {
   copyFileSync(wasm, join(DIST, WASM));
   const files = [...Object.keys(metafile?.inputs ?? {}).map((file) => join(packageRoot, file)), wasm];
   writeFileSync(join(DIST, 'THIRD-PARTY-LICENCES.txt'), licencesOf(files));
-  copyFileSync(join(packageRoot, 'cloud/e2ee.d.ts'), join(DIST, 'e2ee.d.ts'));
+  copyFileSync(join(packageRoot, 'scripts/package/e2ee.d.ts'), join(DIST, 'e2ee.d.ts'));
 });

@@ -5,10 +5,11 @@ import {
   nexmoApiUrl,
   nexmoCredentials,
 } from '../credentials';
+import { ServiceError } from '../json-request';
 import type { NexmoPolicy } from '../policy';
 import { authenticate, type FunctionRequest } from '../session';
 import { issueNexmoAdminToken } from '../tokens/nexmo-token';
-import { createVonageUser, VonageError, type VonageUser } from '../vonage';
+import { createVonageUser, type VonageUser } from '../vonage';
 
 const DISPLAY_NAME = /^.{0,100}$/su;
 
@@ -40,7 +41,7 @@ export function nexmoCreateUser({ tokenTtlSeconds }: NexmoPolicy) {
       const adminToken = await issueNexmoAdminToken(application);
       return await createVonageUser(apiUrl, adminToken, identity, displayName || identity);
     } catch (error) {
-      if (!(error instanceof VonageError)) throw error;
+      if (!(error instanceof ServiceError)) throw error;
       request.log.error(`nexmo-create-user failed: ${error.message}`);
       const message = "The user could not be created at Vonage; this server's log says why.";
       throw new Parse.Error(Parse.Error.SCRIPT_FAILED, message);

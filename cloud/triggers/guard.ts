@@ -45,7 +45,8 @@ export const PARSE_FIELDS = ['objectId', 'createdAt', 'updatedAt', 'ACL'];
 
 /**
  * Refuses a save that would store readable text or let a stranger at somebody's message. It checks the fields that the
- * save writes, whoever writes them, and gives a new object that comes without an ACL to its sender alone.
+ * save writes, whoever writes them, and gives a new object that comes without an ACL to its sender alone. Where the policy's
+ * mode is `report` it changes and refuses nothing, but writes a line of level `warn` into the log.
  *
  * @param policy what the object's class demands
  * @throws Parse.Error, the first that applies: 209 nobody saves; 142 a field that the policy does not name; 116 a payload
@@ -53,31 +54,19 @@ export const PARSE_FIELDS = ['objectId', 'createdAt', 'updatedAt', 'ACL'];
  *   has `recipients` or `group` a promise follows, which rejects with what `recipientsFault` finds
  */
 export function checkSave(request: SaveRequest, policy: ClassPolicy): void | Promise<void> {
-  const save = saveOf(request, policy);
-  const refuse = (fault: Fault | undefined) => {
-    if (fault) throw new Parse.Error(...fault);
-  };
-  refuse(faultOf(save));
-  if (noAcl(save)) save.object.setACL(onlyFor(senderOf(save)));
-  if (policy.recipients || policy.group) return recipientsFault(save, senderOf(save)).then(refuse);
-}
-
-/** Writes into the log, in one line of level `warn`, why `checkSave` would refuse a save or whom it would shut out. */
-export function reportSave(request: SaveRequest, policy: ClassPolicy): void | Promise<void> {
-  const save = saveOf(request, policy);
-  const report = (fault: Fault | undefined) => {
-    if (fault) request.log?.warn(`e2ee report: ${save.object.className}: ${fault.join(' ')}`);
-  };
-  const fault = faultOf(save) ?? noAcl(save);
-  if (!fault && (policy.recipients || policy.group))
-    return recipientsFault(save, senderOf(save)).then(report);
-  report(fault);
-}
-
-function saveOf(request: SaveRequest, policy: ClassPolicy): Save {
   const { object, original, user, master, log } = request;
   const [values, written] = [object.attributes, object.dirtyKeys()];
-  return { object, original, user, master, log, policy, values, written, envelopes: new Map() };
+  const save = { object, original, user, master, log, policy, values, written, envelopes: new Map() };
+  const isReport = policy.mode === 'report';
+  const act = (fault: Fault | undefined) => {
+    if (fault && !isReport) throw new Parse.Error(...fault);
+    if (fault) log?.warn(`e2ee report: ${object.className}: ${fault.join(' ')}`);
+  };
+  const fault = faultOf(save) ?? (isReport ? noAcl(save) : undefined);
+  act(fault);
+  if (fault) return;
+  if (noAcl(save)) object.setACL(onlyFor(senderOf(save)));
+  if (policy.recipients || policy.group) return recipientsFault(save, senderOf(save)).then(act);
 }
 
 function faultOf(save: Save): Fault | undefined {
@@ -231,10 +220,5 @@ function senderOf({ values, user, policy: { sender, types } }: Save): string | u
 }
 
 function onlyFor(owner: string | undefined): Parse.ACL {
-  const acl = new Parse.ACL();
-  if (owner !== undefined) {
-    acl.setReadAccess(owner, true);
-    acl.setWriteAccess(owner, true);
-  }
-  return acl;
+  return new Parse.ACL(owner === undefined ? {} : { [owner]: { read: true, write: true } });
 }

@@ -5,7 +5,7 @@ import { identityIn, isIdentifier } from '../session';
 import { virgilCallers } from '../virgil-caller';
 import { cardDirectory } from '../virgil-cloud/card-directory';
 import { searchCards } from '../virgil-cloud/cards';
-import type { Fault, Save } from './guard';
+import { type Fault, faultOfField, type Save } from './guard';
 
 const MAX_READERS = 100;
 // The server's own. It has a hyphen, as no `objectId` of Parse Server's making has.
@@ -58,18 +58,16 @@ function readersOf(row: Parse.Object, { recipients, types }: ClassPolicy): strin
  * @param isNew whether by the current key, and with nobody else but the sender; by any key otherwise
  */
 async function fieldFault(
-  { object, policy, values, log }: Save,
+  save: Save,
   field: string,
   envelope: Envelope,
   wanted: string[],
   isNew: boolean,
   sender: string | undefined,
 ): Promise<Fault | undefined> {
+  const { object, policy, values, log } = save;
   const { recipients, group, mode } = policy;
-  const fault = (what: string, code: number = Parse.Error.VALIDATION_ERROR): Fault => [
-    code,
-    `${object.className}.${field} ${what}`,
-  ];
+  const fault = (what: string, code?: number) => faultOfField(save, field, what, code);
   const isOfGroup = group !== undefined && envelope.kind === 'group message';
   if (!wanted.every((reader) => isIdentifier(reader) || (isOfGroup && reader !== '*'))) {
     const where = recipients === 'acl' ? 'ACL' : recipients;
@@ -113,8 +111,10 @@ async function fieldFault(
         const used = all.filter(([keyId]) => keyIds.has(keyId));
         for (const [keyId] of used) strangers.delete(keyId);
         if (isNew && used.some(([, isCurrent]) => !isCurrent)) {
-          const own = 'restore the private key on this device';
-          const mend = identity === sender ? own : 'find that user anew (forceReload)';
+          const mend =
+            identity === sender
+              ? 'restore the private key on this device'
+              : 'find that user anew (forceReload)';
           return fault(`is encrypted for a former key of ${who}: ${mend}, and encrypt it again.`);
         }
         if (used.length > 0 || !wanted.includes(identity)) continue;

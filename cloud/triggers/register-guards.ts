@@ -1,7 +1,7 @@
 import type { Policy } from '../policy';
 import { type Beside, type Handler, registerBeside } from './beside-app-triggers';
 import { checkErasure, ERASURE_CLASS } from './erasure';
-import { checkSave, reportSave, type SaveRequest } from './guard';
+import { checkSave, type SaveRequest } from './guard';
 import { canBeEncoded, hideFromLog } from './hide-from-log';
 import { checkUserId } from './user-id';
 
@@ -18,8 +18,7 @@ type Check = (request: SaveRequest) => void | Promise<void>;
 export function registerGuards({ virgil, classes }: Policy): (request: SaveRequest) => Promise<void> {
   const guards = new Map<string, Check>();
   for (const [className, policy] of Object.entries(classes)) {
-    const check = policy.mode === 'report' ? reportSave : checkSave;
-    guards.set(className, (request) => check(request, policy));
+    guards.set(className, (request) => checkSave(request, policy));
   }
   const checks = new Map(guards);
   if (virgil.guardUserIds) checks.set('_User', checkUserId);

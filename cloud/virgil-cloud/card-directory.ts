@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
+import type { ServiceError } from '../json-request';
 import { type Card, currentCards, MAX_SEARCHED } from './cards';
-import type { VirgilCloudError } from './request';
 
 /** The key IDs of an identity's cards, in hex, and whether that card is current. */
 export type KeyIds = ReadonlyMap<string, boolean>;
@@ -56,7 +56,7 @@ export function cardDirectory(
           if (remembered.size > MAX_REMEMBERED) remembered.delete(oldest);
         }
       } catch (error) {
-        const { status = 0 } = error as VirgilCloudError;
+        const { status = 0 } = error as ServiceError;
         failedAt = status >= 400 && status < 500 ? NEVER : now();
         reason = error;
       }

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { askVirgilCloud, type VirgilCaller, VirgilCloudError } from './request';
+import { ServiceError } from '../json-request';
+import { askVirgilCloud, type VirgilCaller } from './request';
 
 /** A card of Virgil Cards Service, as far as the server needs it. */
 export interface Card {
@@ -21,13 +22,13 @@ export const MAX_SEARCHED = 50;
  * whose a key is said to be, and nothing is encrypted for it.
  *
  * @param identities at most 50
- * @throws VirgilCloudError
+ * @throws ServiceError
  */
 export async function searchCards(caller: VirgilCaller, identities: string[]): Promise<Card[]> {
   const found = await askVirgilCloud(caller, SEARCH, { identities });
   // The live service may answer `null` for none.
   if (found === null) return [];
-  if (!Array.isArray(found)) throw new VirgilCloudError(`POST ${SEARCH} was answered with no list of cards.`);
+  if (!Array.isArray(found)) throw new ServiceError(`POST ${SEARCH} was answered with no list of cards.`);
   return found.flatMap((model) => readCard(model) ?? []);
 }
 

@@ -1,5 +1,6 @@
+import { ServiceError } from '../json-request';
 import { currentCards, searchCards } from './cards';
-import { askVirgilCloud, type VirgilCaller, VirgilCloudError } from './request';
+import { askVirgilCloud, type VirgilCaller } from './request';
 
 // Where E3Kit keeps key backups, groups, its unsafe channels and its ratchet channels: Keyknox, version 2.
 const ROOTS = ['e3kit', 'group-sessions', 'unsafe-keys', 'ratchet-peer-to-peer'];
@@ -8,7 +9,7 @@ const MAX_SEARCHES = 10;
 /**
  * Revokes every card of the identity that asks, and wipes what Keyknox stores for it. Each step may be done twice.
  *
- * @throws VirgilCloudError; what was done until then stays done
+ * @throws ServiceError; what was done until then stays done
  */
 export async function eraseAtVirgil(caller: VirgilCaller, identity: string): Promise<void> {
   await revokeCards(caller, identity);
@@ -25,5 +26,5 @@ async function revokeCards(caller: VirgilCaller, identity: string): Promise<void
     if (published.length === 0) return;
     for (const { id } of published) await askVirgilCloud(caller, `/card/v5/actions/revoke/${id}`, {});
   }
-  throw new VirgilCloudError('Virgil Cloud goes on giving out cards after they were revoked.');
+  throw new ServiceError('Virgil Cloud goes on giving out cards after they were revoked.');
 }

@@ -8,11 +8,6 @@ export interface VirgilCaller {
   token: string;
 }
 
-/** Why Virgil Cloud did not do what it was asked. */
-export class VirgilCloudError extends ServiceError {
-  override readonly name = 'VirgilCloudError';
-}
-
 const LIMITS = { timeoutMs: 3000, maxAnswerBytes: 4 * 1024 * 1024 };
 
 /**
@@ -20,19 +15,13 @@ const LIMITS = { timeoutMs: 3000, maxAnswerBytes: 4 * 1024 * 1024 };
  *
  * @param path such as `/card/v5/actions/search`
  * @returns the JSON of the answer, which somebody else has made up; undefined where it is none
- * @throws VirgilCloudError
+ * @throws ServiceError
  */
 export async function askVirgilCloud(caller: VirgilCaller, path: string, body: object): Promise<unknown> {
-  const url = caller.apiUrl + path;
-  const headers = { Authorization: `Virgil ${caller.token}` };
-  const answer = await requestJson({ method: 'POST', url, headers, body, ...LIMITS }).catch(
-    (error: NodeJS.ErrnoException & { status?: number }) => {
-      const why = error instanceof ServiceError ? error.message : `failed (${error.code})`;
-      throw new VirgilCloudError(`POST ${path} ${why}.`, error.status);
-    },
-  );
-  if (answer.status >= 300) {
-    throw new VirgilCloudError(`POST ${path} was answered ${answer.status}.`, answer.status);
-  }
+  const { apiUrl, token } = caller;
+  const headers = { Authorization: `Virgil ${token}` };
+  const answer = await requestJson({ method: 'POST', apiUrl, path, headers, body, ...LIMITS });
+  const { request, status } = answer;
+  if (status >= 300) throw new ServiceError(`${request} was answered ${status}.`, status);
   return answer.body;
 }

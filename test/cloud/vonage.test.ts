@@ -33,7 +33,7 @@ async function failure(name?: string, adminToken?: string): Promise<string> {
     () => new Error('it succeeded'),
     (reason: Error) => reason,
   );
-  expect(error.name).toBe('VonageError');
+  expect(error.name).toBe('ServiceError');
   expect(error.message).not.toContain('eyJ');
   return error.message;
 }
@@ -114,7 +114,7 @@ describe('is tried once more', () => {
 
   test.each([
     ['500', faults.answer(500), 'POST /v1/users was answered 500.'],
-    ['a dropped connection', faults.drop, 'POST /v1/users: the connection failed twice (ECONNRESET).'],
+    ['a dropped connection', faults.drop, 'POST /v1/users failed (ECONNRESET).'],
   ])('and only once, after %s', async (_name, fault, reason) => {
     vonage.failWith(fault, fault, fault);
     expect(await failure()).toBe(reason);

@@ -81,13 +81,14 @@ describe('the package', () => {
   test('has the types of what the bundle gives', () => {
     const { exports: exported } = JSON.parse(readFileSync(join(app.package, 'package.json'), 'utf8'));
     const types = readFileSync(join(app.package, exported['.'].types), 'utf8');
-    expect(types).toBe(readFileSync('cloud/e2ee.d.ts', 'utf8'));
+    expect(types).toBe(readFileSync('scripts/package/e2ee.d.ts', 'utf8'));
     const code = [
       'declare const require: (path: string) => any;',
-      "const { guard }: typeof import('back4app-e2ee') = require('./e2ee');",
+      "const { guard, eraseIdentity }: typeof import('back4app-e2ee') = require('./e2ee');",
       "const asked: Promise<void> = guard({ object: { className: 'Note' }, master: true });",
+      "const erased: Promise<void> = eraseIdentity('Xk2p9QaL0b');",
       '// @ts-expect-error',
-      'guard(asked);',
+      'guard(asked, erased);',
     ];
     writeFileSync(join(app.folder, 'main.ts'), code.join('\n'));
     const compiler = require.resolve('typescript/bin/tsc');
@@ -111,7 +112,7 @@ describe('the package', () => {
     }
     // An error of tsc here, if these types refused a request that the sources take.
     const asTyped = (request: RequestOf<typeof import('../../cloud/main')>) =>
-      request satisfies RequestOf<typeof import('../../cloud/e2ee')>;
+      request satisfies RequestOf<typeof import('../../scripts/package/e2ee')>;
     expect(asTyped).toBeInstanceOf(Function);
   });
 });

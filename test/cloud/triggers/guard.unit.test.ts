@@ -1,7 +1,7 @@
 import type { VirgilCrypto } from 'virgil-crypto';
 import { envelopeIn } from '../../../cloud/envelope/recognise-envelope';
 import type { ClassPolicy, PlainType } from '../../../cloud/policy';
-import { checkSave, PARSE_FIELDS, reportSave, type SaveRequest } from '../../../cloud/triggers/guard';
+import { checkSave, PARSE_FIELDS, type SaveRequest } from '../../../cloud/triggers/guard';
 import { becomeCloudCode, objectsOfSave } from '../../support/cloud-code';
 import { envelopeMaker } from '../../support/envelopes';
 import { parseServerFile } from '../../support/triggers';
@@ -484,8 +484,9 @@ describe('a report', () => {
   const report = (request: SaveRequest, how = policy) => {
     const lines: string[] = [];
     const before = request.object._getSaveJSON();
-    reportSave({ ...request, log: { warn: (line) => lines.push(line) } }, how);
-    reportSave(request, how); // what calls the exported guard may have no log
+    const reporting = { ...how, mode: 'report' } as const;
+    checkSave({ ...request, log: { warn: (line) => lines.push(line) } }, reporting);
+    checkSave(request, reporting); // what calls the exported guard may have no log
     expect(request.object._getSaveJSON()).toEqual(before);
     return lines;
   };
@@ -506,15 +507,13 @@ describe('a report', () => {
 });
 
 test('a class without recipients and group is judged at once, and others later', () => {
-  expect(checkSave(requestOfCreate({}), policy)).toBeUndefined();
-  expect(reportSave(requestOfCreate({}), policy)).toBeUndefined();
-  for (const option of [{ recipients: 'acl' }, { group: 'tag' }] as const) {
-    const request = requestOfCreate({ ACL: acl(ALICE) });
-    for (const check of [checkSave, reportSave]) {
-      expect(() => check(request, { ...policy, ...option })).toThrow('The check of recipients runs.');
-      expect(() => check(requestOfCreate({ body: 'text' }), { ...policy, ...option })).not.toThrow(
-        'recipients',
-      );
+  for (const mode of ['enforce', 'report'] as const) {
+    expect(checkSave(requestOfCreate({}), { ...policy, mode })).toBeUndefined();
+    for (const option of [{ recipients: 'acl' }, { group: 'tag' }] as const) {
+      const check = (fields: object) => () =>
+        checkSave(requestOfCreate({ ACL: acl(ALICE), ...fields }), { ...policy, mode, ...option });
+      expect(check({})).toThrow('The check of recipients runs.');
+      expect(check({ body: 'text' })).not.toThrow('recipients');
     }
   }
 });

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { VirgilCrypto } from 'virgil-crypto';
 import type { ClassPolicy } from '../../../cloud/policy';
-import { checkSave, reportSave, type SaveRequest } from '../../../cloud/triggers/guard';
+import { checkSave, type SaveRequest } from '../../../cloud/triggers/guard';
 import { becomeCloudCode, objectsOfSave } from '../../support/cloud-code';
 import { type HttpAnswer, startHttpServer } from '../../support/http-server';
 import { makeVirgilApplication } from '../../support/virgil-application';
@@ -361,7 +361,7 @@ test('a report names nobody, and says nothing of what would pass', async () => {
     const lines: string[] = [];
     const log = { warn: (line: string) => lines.push(line) };
     const fields = { body, senderId: alice.id, ACL: acl(...readers) };
-    await reportSave(requestOf(fields, { log }), { ...policy, mode: 'report' });
+    await checkSave(requestOf(fields, { log }), { ...policy, mode: 'report' });
     return lines;
   };
   const report = (fault: string) => [`e2ee report: Message: ${fault}`];

@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
+import { ServiceError } from '../../../cloud/json-request';
 import { cardDirectory } from '../../../cloud/virgil-cloud/card-directory';
 import type { Card } from '../../../cloud/virgil-cloud/cards';
-import { VirgilCloudError } from '../../../cloud/virgil-cloud/request';
 
 const LIFETIME = 300_000;
 const PAUSE = 5_000;
-const AWAY = new VirgilCloudError('is away');
-const REFUSED = new VirgilCloudError('was answered 401', 401);
+const AWAY = new ServiceError('is away');
+const REFUSED = new ServiceError('was answered 401', 401);
 
 /** A card of this identity, whose public key is a text. */
 const card = (identity: string, key: string, previousCardId?: string): Card => ({

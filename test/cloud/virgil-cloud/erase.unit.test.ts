@@ -79,6 +79,6 @@ test.each([301, 401, 404, 500])('a %i at any request is a failure', async (statu
       if (path.startsWith(REVOKE)) published = [];
       return { body: path.endsWith('search') ? published : {} };
     };
-    await expect(erase()).rejects.toMatchObject({ name: 'VirgilCloudError', status });
+    await expect(erase()).rejects.toMatchObject({ name: 'ServiceError', status });
   }
 });

@@ -16,3 +16,13 @@ export interface SaveRequest {
  * @returns rejects with the `Parse.Error` that the client would get
  */
 export const guard: (request: SaveRequest) => Promise<void>;
+
+/**
+ * For an app that only marks users as deleted: takes the cards and key backups of one off Virgil Cloud. Revoke the user's
+ * sessions and refuse log-in first.
+ *
+ * @param identity the user's `objectId`
+ * @returns resolves when the order is stored and, within 3 s, carried out; what is left is tried again. Rejects where it
+ *   cannot be stored, or `virgil.eraseDeletedUsers` is off
+ */
+export const eraseIdentity: (identity: string) => Promise<void>;
