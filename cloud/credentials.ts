@@ -191,13 +191,9 @@ function virgilId(environment: Environment, name: string): string {
 }
 
 function virgilAppKey(environment: Environment): KeyObject {
-  const name = 'VIRGIL_APP_KEY';
-  const key = Buffer.from(bare(environment, name), 'base64');
-  return privateKey(name, { key, format: 'der', type: 'pkcs8' }, 'ed25519', {
-    ifPublic: 'give the private App Key',
-    ifNone: "not base64 of a PKCS#8 private key: copy the App Key as Virgil's dashboard gives it",
-    ifOther: 'an App Key is Ed25519',
-  });
+  const key = Buffer.from(bare(environment, 'VIRGIL_APP_KEY'), 'base64');
+  const mend = "copy the App Key as Virgil's dashboard gives it, base64 of a PKCS#8 Ed25519 private key";
+  return privateKey('VIRGIL_APP_KEY', { key, format: 'der', type: 'pkcs8' }, 'ed25519', mend);
 }
 
 function nexmoPrivateKey(environment: Environment): KeyObject {
@@ -205,35 +201,30 @@ function nexmoPrivateKey(environment: Environment): KeyObject {
   const pem = required(environment, name)
     .replace(/\\r|\r/g, '')
     .replace(/\\n/g, '\n');
-  const key = privateKey(name, { key: pem, format: 'pem' }, 'rsa', {
-    ifPublic: 'give the private key of the Vonage application',
-    ifNone:
-      'not the PEM of a private key: set the whole private.key of the Vonage application, without quotes',
-    ifOther: "a Vonage application's is RSA",
-  });
+  const mend = 'set the whole private.key of the Vonage application, the PEM of an RSA key, without quotes';
+  const key = privateKey(name, { key: pem, format: 'pem' }, 'rsa', mend);
   // RFC 7518 section 3.3.
   const bits = key.asymmetricKeyDetails?.modulusLength as number;
-  if (bits < 2048)
-    throw new CredentialError(`${name} is an RSA key of ${bits} bits: RS256 needs 2048 or more.`);
-  return key;
+  if (bits >= 2048) return key;
+  throw new CredentialError(`${name} is an RSA key of ${bits} bits: RS256 needs 2048 or more.`);
 }
 
-/** @param mend what to do about a key that is public, none at all, or of another type */
+/** @param mend what to set instead of a key that is public, none at all, or of another type */
 function privateKey(
   name: string,
   encoded: PrivateKeyInput,
   type: KeyObject['asymmetricKeyType'],
-  mend: Record<'ifPublic' | 'ifNone' | 'ifOther', string>,
+  mend: string,
 ): KeyObject {
+  const fault = (what: string) => new CredentialError(`${name} is ${what}: ${mend}.`);
   let key: KeyObject;
   try {
     key = createPrivateKey(encoded);
   } catch {
-    const fault = isPublicKey(encoded) ? `a public key: ${mend.ifPublic}` : mend.ifNone;
-    throw new CredentialError(`${name} is ${fault}.`);
+    throw fault(isPublicKey(encoded) ? 'a public key' : 'no private key');
   }
   if (key.asymmetricKeyType === type) return key;
-  throw new CredentialError(`${name} is a key of type ${key.asymmetricKeyType}: ${mend.ifOther}.`);
+  throw fault(`a key of type ${key.asymmetricKeyType}`);
 }
 
 function isPublicKey(encoded: PrivateKeyInput): boolean {

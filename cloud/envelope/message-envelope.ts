@@ -223,14 +223,12 @@ function readFooterInfo(der: DerReader): typeof NO_FOOTER {
   if (der.integer() !== 0) throw notAnEnvelope();
   const dataSize = der.integer();
   const signed = der.has(context(0));
-  if (signed) readSignedDataInfo(der);
+  if (signed) {
+    const footerInfo = der.open(context(0), SEQUENCE);
+    if (der.integer() !== 0) throw notAnEnvelope();
+    readHashAlgorithm(der);
+    der.close(footerInfo);
+  }
   der.close(header);
   return { dataSize, signed };
-}
-
-function readSignedDataInfo(der: DerReader): void {
-  const footerInfo = der.open(context(0), SEQUENCE);
-  if (der.integer() !== 0) throw notAnEnvelope();
-  readHashAlgorithm(der);
-  der.close(footerInfo);
 }

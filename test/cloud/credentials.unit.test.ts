@@ -49,11 +49,10 @@ const NOT_AN_ID =
   "is not an ID of 32 hex digits. The name shown in Virgil's dashboard is not its ID: copy the ID.";
 const NOT_A_UUID =
   "is not a UUID. The name shown in Vonage's dashboard is not the application's ID: copy the ID.";
-const NOT_AN_APP_KEY =
-  "is not base64 of a PKCS#8 private key: copy the App Key as Virgil's dashboard gives it.";
-const NOT_A_PEM =
-  'is not the PEM of a private key: set the whole private.key of the Vonage application, without quotes.';
-const NOT_RSA = "a Vonage application's is RSA.";
+const COPY = "copy the App Key as Virgil's dashboard gives it, base64 of a PKCS#8 Ed25519 private key.";
+const NOT_AN_APP_KEY = `is no private key: ${COPY}`;
+const SET = 'set the whole private.key of the Vonage application, the PEM of an RSA key, without quotes.';
+const NOT_A_PEM = `is no private key: ${SET}`;
 
 const notBare = (value: string) => [
   `"${value}`,
@@ -91,8 +90,8 @@ describe('the Virgil variables', () => {
       NOT_BARE,
       value,
     ]),
-    ['VIRGIL_APP_KEY', 'is a public key: give the private App Key.', base64(ed25519.publicKey, 'spki')],
-    ['VIRGIL_APP_KEY', 'is a key of type rsa: an App Key is Ed25519.', base64(rsa.privateKey)],
+    ['VIRGIL_APP_KEY', `is a public key: ${COPY}`, base64(ed25519.publicKey, 'spki')],
+    ['VIRGIL_APP_KEY', `is a key of type rsa: ${COPY}`, base64(rsa.privateKey)],
     ['VIRGIL_APP_KEY', NOT_AN_APP_KEY, 'garbage, not a key'],
     ['VIRGIL_APP_KEY', NOT_AN_APP_KEY, appKey.slice(0, 40)],
   ])('%s %s', (name, reason, value) => {
@@ -134,14 +133,10 @@ describe('names the Nexmo variable at fault, and never its value', () => {
     ['NEXMO_APP_ID', NOT_A_UUID, `0${UUID}`],
     ['NEXMO_APP_ID', NOT_A_UUID, `${UUID}0`],
     ['NEXMO_PRIVATE_KEY', NOT_SET, undefined],
-    [
-      'NEXMO_PRIVATE_KEY',
-      'is a public key: give the private key of the Vonage application.',
-      pem(rsa.publicKey, 'spki'),
-    ],
-    ['NEXMO_PRIVATE_KEY', `is a key of type ec: ${NOT_RSA}`, pem(ec)],
-    ['NEXMO_PRIVATE_KEY', `is a key of type ec: ${NOT_RSA}`, pem(ec, 'sec1')],
-    ['NEXMO_PRIVATE_KEY', `is a key of type rsa-pss: ${NOT_RSA}`, pem(rsaPss)],
+    ['NEXMO_PRIVATE_KEY', `is a public key: ${SET}`, pem(rsa.publicKey, 'spki')],
+    ['NEXMO_PRIVATE_KEY', `is a key of type ec: ${SET}`, pem(ec)],
+    ['NEXMO_PRIVATE_KEY', `is a key of type ec: ${SET}`, pem(ec, 'sec1')],
+    ['NEXMO_PRIVATE_KEY', `is a key of type rsa-pss: ${SET}`, pem(rsaPss)],
     ['NEXMO_PRIVATE_KEY', 'is an RSA key of 1024 bits: RS256 needs 2048 or more.', pem(shortRsa)],
     ['NEXMO_PRIVATE_KEY', NOT_A_PEM, './private.key'],
     ['NEXMO_PRIVATE_KEY', NOT_A_PEM, `"${pkcs8}"`],
