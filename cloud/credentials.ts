@@ -150,8 +150,7 @@ export function nexmoCredentials(environment: Environment): NexmoCredentials {
 }
 
 /** Where Vonage's API is, to which admin tokens go: `NEXMO_API_URL`, or `https://api.nexmo.com`. Throws as `apiUrl` does. */
-export const nexmoApiUrl = (environment: Environment) =>
-  apiUrl(environment, NEXMO_API_URL, 'https://api.nexmo.com');
+export const nexmoApiUrl = (environment: Environment) => apiUrl(environment, NEXMO_API_URL, 'https://api.nexmo.com');
 
 /** Where Virgil Cloud is: `VIRGIL_API_URL`, or `https://api.virgilsecurity.com`. Throws as `apiUrl` does. */
 export const virgilApiUrl = (environment: Environment) =>

@@ -1,10 +1,4 @@
-import {
-  credentialsFor,
-  VIRGIL_API_URL,
-  VIRGIL_VARIABLES,
-  virgilApiUrl,
-  virgilCredentials,
-} from './credentials';
+import { credentialsFor, VIRGIL_API_URL, VIRGIL_VARIABLES, virgilApiUrl, virgilCredentials } from './credentials';
 import type { FunctionRequest } from './session';
 import { issueVirgilToken } from './tokens/virgil-token';
 import type { VirgilCaller } from './virgil-cloud/request';

@@ -37,8 +37,7 @@ export function readRatchetMessage(bytes: Uint8Array): RatchetMessage {
   const ciphertext = regular.bytes(2);
   regular.finish();
   const padded = ciphertext.length - GCM_TAG_BYTES;
-  if (padded <= 0 || padded % PADDING_BYTES !== 0 || ciphertext.length > MAX_CIPHERTEXT_BYTES)
-    throw notAnEnvelope();
+  if (padded <= 0 || padded % PADDING_BYTES !== 0 || ciphertext.length > MAX_CIPHERTEXT_BYTES) throw notAnEnvelope();
   return { kind: 'ratchet message', ciphertextOffset: ciphertext.byteOffset - bytes.byteOffset };
 }
 

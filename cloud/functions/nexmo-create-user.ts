@@ -1,10 +1,4 @@
-import {
-  credentialsFor,
-  NEXMO_API_URL,
-  NEXMO_VARIABLES,
-  nexmoApiUrl,
-  nexmoCredentials,
-} from '../credentials';
+import { credentialsFor, NEXMO_API_URL, NEXMO_VARIABLES, nexmoApiUrl, nexmoCredentials } from '../credentials';
 import { ServiceError } from '../json-request';
 import type { NexmoPolicy } from '../policy';
 import { authenticate, type FunctionRequest } from '../session';

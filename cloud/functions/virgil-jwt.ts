@@ -13,6 +13,5 @@ import { issueVirgilToken } from '../tokens/virgil-token';
  */
 export function virgilJwt({ tokenTtlSeconds }: Policy['virgil']) {
   const credentials = credentialsFor('virgil-jwt', VIRGIL_VARIABLES, virgilCredentials);
-  return (request: FunctionRequest) =>
-    issueForCaller(request, tokenTtlSeconds, credentials, issueVirgilToken);
+  return (request: FunctionRequest) => issueForCaller(request, tokenTtlSeconds, credentials, issueVirgilToken);
 }

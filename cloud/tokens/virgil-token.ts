@@ -25,8 +25,7 @@ export async function issueVirgilToken(
   if (!/^[\x21-\x7e]+$/.test(identity)) throw new TypeError('An identity is printable ASCII.');
   const { appId, appKeyId, appKey } = credentials;
   const header =
-    headers.get(credentials) ??
-    base64url({ alg: 'VEDS512', kid: appKeyId, typ: 'JWT', cty: 'virgil-jwt;v=1' });
+    headers.get(credentials) ?? base64url({ alg: 'VEDS512', kid: appKeyId, typ: 'JWT', cty: 'virgil-jwt;v=1' });
   headers.set(credentials, header);
   const claims = { iss: `virgil-${appId}`, sub: `identity-${identity}` };
   const sign = (signingInput: string) => virgilSignature(signingInput, appKey);

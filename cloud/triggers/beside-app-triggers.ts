@@ -28,9 +28,10 @@ export function registerBeside(type: TriggerType, ours: ReadonlyMap<string, Besi
   };
   const triggers = parseServerTriggers();
   if (triggers) {
-    beforeEachRun(triggers, type, (object, original) => {
+    beforeEachRun(triggers, 'maybeRunTrigger', (running, _auth, object, original) => {
       // The row that is deleted is the object itself.
-      if (ours.has(object.className)) hideFromLog(object, type === 'beforeSave' ? original : object);
+      if (running === type && object && ours.has(object.className))
+        hideFromLog(object, type === 'beforeSave' ? original : object);
     });
   } else {
     console.warn(
@@ -82,7 +83,5 @@ function hiding(validator: Validator): Validator {
 
 /** The class that Parse Server registers a trigger for: its `triggers.getClassName`. */
 function classNameOf(parseClass: ParseClass): string {
-  return typeof parseClass === 'string'
-    ? parseClass
-    : (parseClass.className ?? parseClass.name.replace('Parse', '@'));
+  return typeof parseClass === 'string' ? parseClass : (parseClass.className ?? parseClass.name.replace('Parse', '@'));
 }

@@ -105,10 +105,7 @@ export function registerErasure(policy: Policy['virgil']): (identity: string) =>
       });
     });
   const beforeDelete = ofUser((identity) => order(identity, false, MINUTE_MS));
-  registerBeside(
-    'beforeDelete',
-    new Map([['_User', beforeDelete]]).set(ERASURE_CLASS, besideApps(checkErasure)),
-  );
+  registerBeside('beforeDelete', new Map([['_User', beforeDelete]]).set(ERASURE_CLASS, besideApps(checkErasure)));
   registerBeside('afterDelete', new Map([['_User', ofUser((identity) => erase(identity, false))]]));
   Parse.Cloud.job(JOB, async ({ params: { identity } }) => {
     restsUntil = 0;

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { envelopeOrReason } from '../envelope/recognise-envelope';
 import type { FilePolicy } from '../policy';
 import { registerBeside } from './beside-app-triggers';
-import { beforeEachUpload, parseServerTriggers } from './parse-server-triggers';
+import { beforeEachRun, parseServerTriggers } from './parse-server-triggers';
 
 /** A request of a file's `beforeSave`. From Parse Server 9.5 on a file may come as a stream, its bytes unseen. */
 type Upload = { file: Parse.File; stream?: boolean };
@@ -11,8 +11,7 @@ type Upload = { file: Parse.File; stream?: boolean };
 const FILES = '@File';
 /** The names of encrypted files. Parse Server puts 32 digits in front, unless its `preserveFileName` is on. */
 export const ENCRYPTED_FILE = /^(?:[0-9a-f]{32}_)?e2ee-[0-9a-f]{32}\.bin$/;
-const UNSEEN =
-  "its bytes cannot be seen. Upload new Parse.File('e2ee.bin', { base64 }), no stream and no Buffer";
+const UNSEEN = "its bytes cannot be seen. Upload new Parse.File('e2ee.bin', { base64 }), no stream and no Buffer";
 
 /** Whether a value is a stored file, and an encrypted one by its name. Its address may carry a query. */
 export function isEncryptedFile(value: unknown): boolean {
@@ -27,7 +26,11 @@ export function isEncryptedFile(value: unknown): boolean {
  */
 export function registerFileGuard(policy: FilePolicy): void {
   const triggers = parseServerTriggers();
-  if (triggers) beforeEachUpload(triggers, (file) => Object.assign(file, { toJSON: () => ({}) }));
+  if (triggers) {
+    beforeEachRun(triggers, 'maybeRunFileTrigger', (type, { file }) => {
+      if (type === 'beforeSave') Object.assign(file, { toJSON: () => ({}) });
+    });
+  }
   registerBeside('beforeSave', new Map([[FILES, (trigger) => thenCheck(trigger as never, policy) as never]]));
   // The other door, of Parse Server 5 and 6, leads past what we have wrapped.
   if (!('beforeSaveFile' in Parse.Cloud)) return;
@@ -67,8 +70,7 @@ function checkFile(file: Parse.File, bytes: Buffer, policy: FilePolicy): void {
   if (bytes.length > maxBytes)
     throw refusal(`over ${maxBytes} bytes, the policy's files.maxBytes`, Parse.Error.OBJECT_TOO_LARGE);
   const readable = { ...file._metadata, ...file._tags };
-  if (file._directory || Object.keys(readable).length > 0)
-    throw refusal('it has metadata, tags or a directory');
+  if (file._directory || Object.keys(readable).length > 0) throw refusal('it has metadata, tags or a directory');
   const envelope = envelopeOrReason(bytes, policy);
   if (typeof envelope === 'string') throw refusal(`${envelope}. Encrypt it with E3Kit's authEncryptFile()`);
 }

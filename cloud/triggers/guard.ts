@@ -70,18 +70,13 @@ export function checkSave(request: SaveRequest, policy: ClassPolicy): void | Pro
 }
 
 function faultOf(save: Save): Fault | undefined {
-  return (
-    nobody(save) ??
-    wrongId(save) ??
-    unknownField(save) ??
-    tooLarge(save) ??
-    notCiphertext(save) ??
-    notPlain(save) ??
-    notFile(save) ??
-    wrongSender(save) ??
-    openAcl(save)
-  );
+  for (const check of CHECKS) {
+    const fault = check(save);
+    if (fault) return fault;
+  }
 }
+
+const CHECKS = [nobody, wrongId, unknownField, tooLarge, notCiphertext, notPlain, notFile, wrongSender, openAcl];
 
 function nobody({ user, master, policy }: Save): Fault | undefined {
   if (!policy.sender || user || master) return;
@@ -109,8 +104,7 @@ const ciphertextIn = ({ encrypted, files = [] }: ClassPolicy) => [...encrypted, 
 
 function tooLarge(save: Save): Fault | undefined {
   const { policy, values, written } = save;
-  const isTooLarge = (value: unknown) =>
-    typeof value === 'string' && Buffer.byteLength(value) > policy.maxPayloadBytes;
+  const isTooLarge = (value: unknown) => typeof value === 'string' && Buffer.byteLength(value) > policy.maxPayloadBytes;
   const field = policy.encrypted.find((key) => written.includes(key) && isTooLarge(values[key]));
   if (field === undefined) return;
   const what = `is over ${policy.maxPayloadBytes} bytes, the policy's maxPayloadBytes.`;

@@ -23,25 +23,15 @@ export function parseServerTriggers(): ParseServerTriggers | undefined {
   return FUNCTIONS.every((name) => typeof triggers[name] === 'function') ? triggers : undefined;
 }
 
-/** Calls `act` before each trigger of a type, its validator included: with the object, and the stored one where there is one. */
-export function beforeEachRun(
+/** Calls `act` with what each trigger is run with, before its validator. */
+export function beforeEachRun<Name extends 'maybeRunTrigger' | 'maybeRunFileTrigger'>(
   triggers: ParseServerTriggers,
-  type: string,
-  act: (object: Parse.Object, original: Parse.Object | undefined) => void,
+  name: Name,
+  act: (...run: Parameters<ParseServerTriggers[Name]>) => void,
 ): void {
-  const { maybeRunTrigger } = triggers;
-  triggers.maybeRunTrigger = (...run) => {
-    const [running, , object, original] = run;
-    if (running === type && object) act(object, original);
-    return maybeRunTrigger(...run);
-  };
-}
-
-/** Calls `act` with a file before each of its `beforeSave`, its validator included. */
-export function beforeEachUpload(triggers: ParseServerTriggers, act: (file: Parse.File) => void): void {
-  const { maybeRunFileTrigger } = triggers;
-  triggers.maybeRunFileTrigger = (type, upload, ...rest) => {
-    if (type === 'beforeSave') act(upload.file);
-    return maybeRunFileTrigger(type, upload, ...rest);
+  const run: (...run: never) => Promise<unknown> = triggers[name];
+  triggers[name] = (...how: never) => {
+    act(...how);
+    return run(...how);
   };
 }

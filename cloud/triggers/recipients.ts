@@ -95,8 +95,7 @@ async function fieldFault(
   const named = (identity: string) => (mode === 'report' ? 'a user' : identity);
   const lacks = (who: string) =>
     fault(`is not encrypted for ${who}, who may read the row: encrypt it for every reader.`);
-  const stranger = () =>
-    fault('is encrypted for somebody who may not read the row: encrypt it for its readers alone.');
+  const stranger = () => fault('is encrypted for somebody who may not read the row: encrypt it for its readers alone.');
   if (keyIds.size < wanted.length) {
     // E3Kit encrypts for the sender by itself.
     return lacks(others.length === 1 ? named(`${others}`) : `each of ${wanted.length} users`);
@@ -112,9 +111,7 @@ async function fieldFault(
         for (const [keyId] of used) strangers.delete(keyId);
         if (isNew && used.some(([, isCurrent]) => !isCurrent)) {
           const mend =
-            identity === sender
-              ? 'restore the private key on this device'
-              : 'find that user anew (forceReload)';
+            identity === sender ? 'restore the private key on this device' : 'find that user anew (forceReload)';
           return fault(`is encrypted for a former key of ${who}: ${mend}, and encrypt it again.`);
         }
         if (used.length > 0 || !wanted.includes(identity)) continue;

@@ -467,7 +467,7 @@ describe('a Virgil Cloud that fails', () => {
     const id = await register();
     await remove(id);
     expect(logged).toEqual([
-      expect.stringMatching(/^virgil-erase is not configured: VIRGIL_APP_KEY is not base64/),
+      expect.stringMatching(/^virgil-erase is not configured: VIRGIL_APP_KEY is no private key/),
     ]);
     expect(logged.join()).not.toContain('no key');
     Object.assign(process.env, environment);

@@ -40,10 +40,12 @@ describe('where Parse Server is loaded', () => {
     expect(parseServerTriggers()).toBeUndefined();
   });
 
-  test('we act on a save before a validator that is an object, and on nothing else', async () => {
+  test('we act before a validator that is an object', async () => {
     const acted: unknown[] = [];
     const triggers = parseServerTriggers() as NonNullable<ReturnType<typeof parseServerTriggers>>;
-    beforeEachRun(triggers, 'beforeSave', (object, original) => acted.push([object.get('n'), original?.id]));
+    beforeEachRun(triggers, 'maybeRunTrigger', (type, _auth, object, original) =>
+      acted.push([type, object?.get('n'), original?.id]),
+    );
     for (const type of ['beforeSave', 'afterSave']) {
       server.triggers.addTrigger?.(type, 'Message', () => {}, 'app', { requireMaster: true });
     }
@@ -56,9 +58,11 @@ describe('where Parse Server is loaded', () => {
     expect(await server.save('Message', { written: { n: 4 } }, 'afterSave')).toBe(refused);
     expect(await triggers.maybeRunTrigger('beforeSave', {})).toEqual({}); // without an object
     expect(acted).toEqual([
-      [1, undefined],
-      [2, 'aMessage00'],
-      [3, undefined],
+      ['beforeSave', 1, undefined],
+      ['beforeSave', 2, 'aMessage00'],
+      ['beforeSave', 3, undefined],
+      ['afterSave', 4, undefined],
+      ['beforeSave', undefined, undefined],
     ]);
   });
 });
