@@ -58,7 +58,7 @@ export async function authenticate(request: FunctionRequest, tokenTtlSeconds: nu
   }
   if (!user?.id || !header) throw invalidSession();
   const identity = identityOf(user.id);
-  return { identity, expiresAt: await endOfHeaderSession(request, header, tokenTtlSeconds) };
+  return { identity, expiresAt: await endOfHeader(request, header, tokenTtlSeconds) };
 }
 
 /**
@@ -144,14 +144,10 @@ function identityOf(userId: string): string {
   throw new Parse.Error(Parse.Error.SCRIPT_FAILED, "This user's ID cannot be an identity.");
 }
 
-async function endOfHeaderSession(
-  request: FunctionRequest,
-  sessionToken: string,
-  tokenTtlSeconds: number,
-): Promise<number> {
+async function endOfHeader(request: FunctionRequest, sessionToken: string, ttlSeconds: number): Promise<number> {
   const isFar = (end: number) => end - Date.now() > MAX_TOKEN_LIFETIME_MS;
   const remembered = rememberedEnds.get(sessionToken);
-  const isFresh = remembered && performance.now() - remembered.readAt < 2000 * tokenTtlSeconds;
+  const isFresh = remembered && performance.now() - remembered.readAt < 2000 * ttlSeconds;
   if (isFresh && isFar(remembered.expiresAt)) return remembered.expiresAt;
   const cached = await cachedEnd(request, sessionToken);
   if (isFar(cached)) return cached;

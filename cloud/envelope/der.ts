@@ -12,7 +12,7 @@ export const SET = 0x31;
 export const context = (number: number) => 0xa0 | number;
 
 /** An object identifier as the content octets of its encoding, X.690 section 8.19. */
-export type Oid = readonly number[];
+export type Oid = ArrayLike<number>;
 
 /**
  * Reads DER (X.690) front to back: definite lengths in their shortest form, nothing past the end, nothing left over.

@@ -1,32 +1,28 @@
 import { context, DerReader, NULL, OCTET_STRING, type Oid, SEQUENCE, SET, UTF8_STRING } from './der';
 import { EnvelopeError, notAnEnvelope } from './envelope-error';
 
-// Object identifiers, as content octets.
-const ENVELOPED_DATA: readonly Oid[] = [[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x03]]; // 1.2.840.113549.1.7.3
-const DATA: readonly Oid[] = [[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x01]]; // 1.2.840.113549.1.7.1
-const AES256_GCM: readonly Oid[] = [[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01, 0x2e]]; // 2.16.840.1.101.3.4.1.46
-const RANDOM_PADDING: readonly Oid[] = [[0x2b, 0x06, 0x01, 0x04, 0x01, 0x83, 0xac, 0x1b, 0x01, 0x03]]; // 1.3.6.1.4.1.54811.1.3
-const PRIME256V1: readonly Oid[] = [[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07]]; // 1.2.840.10045.3.1.7
-const KEY_ALGORITHMS: readonly Oid[] = [
-  [0x2b, 0x65, 0x70], // Ed25519 1.3.101.112
-  [0x2b, 0x65, 0x6e], // X25519 1.3.101.110
-  [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01], // elliptic curve 1.2.840.10045.2.1
-  [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01], // RSA 1.2.840.113549.1.1.1
-  [0x2b, 0x06, 0x01, 0x04, 0x01, 0x83, 0xac, 0x1b, 0x01, 0x01], // Virgil compound key 1.3.6.1.4.1.54811.1.1
-  [0x2b, 0x06, 0x01, 0x04, 0x01, 0x83, 0xac, 0x1b, 0x01, 0x02], // Virgil hybrid key 1.3.6.1.4.1.54811.1.2
-  [0x2b, 0x06, 0x01, 0x04, 0x01, 0x83, 0xac, 0x1b, 0x02, 0x01], // Falcon 1.3.6.1.4.1.54811.2.1
-  [0x2b, 0x06, 0x01, 0x04, 0x01, 0x83, 0xac, 0x1b, 0x02, 0x02, 0x09], // Round5 1.3.6.1.4.1.54811.2.2.9
-  [0x2b, 0x06, 0x01, 0x04, 0x01, 0x83, 0xac, 0x1b, 0x02, 0x02, 0x08], // Round5 as the Java SDK 7.1 has it, .2.2.8
-  [0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x04, 0x02], // ML-KEM-768 2.16.840.1.101.3.4.4.2 (virgil-crypto-lib 0.23.1, Python)
-];
-const HKDF_HASHES: readonly Oid[] = [0x1c, 0x1d, 0x1e].map((hash) => [
-  ...[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x09, 0x10, 0x03], // RFC 8619: 1.2.840.113549.1.9.16.3.28 to .30
-  hash,
-]);
-const SHA2: readonly Oid[] = [0x01, 0x02, 0x03, 0x04].map((hash) => [
-  ...[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02], // NIST: 2.16.840.1.101.3.4.2.1 to .4
-  hash,
-]);
+const oids = (...octets: string[]): readonly Oid[] => octets.map((hex) => Buffer.from(hex, 'hex'));
+const ENVELOPED_DATA = oids('2a864886f70d010703'); // 1.2.840.113549.1.7.3
+const DATA = oids('2a864886f70d010701'); // 1.2.840.113549.1.7.1
+const AES256_GCM = oids('60864801650304012e'); // 2.16.840.1.101.3.4.1.46
+const RANDOM_PADDING = oids('2b0601040183ac1b0103'); // 1.3.6.1.4.1.54811.1.3
+const PRIME256V1 = oids('2a8648ce3d030107'); // 1.2.840.10045.3.1.7
+const KEY_ALGORITHMS = oids(
+  '2b6570', // Ed25519 1.3.101.112
+  '2b656e', // X25519 1.3.101.110
+  '2a8648ce3d0201', // elliptic curve 1.2.840.10045.2.1
+  '2a864886f70d010101', // RSA 1.2.840.113549.1.1.1
+  '2b0601040183ac1b0101', // Virgil compound key 1.3.6.1.4.1.54811.1.1
+  '2b0601040183ac1b0102', // Virgil hybrid key 1.3.6.1.4.1.54811.1.2
+  '2b0601040183ac1b0201', // Falcon 1.3.6.1.4.1.54811.2.1
+  '2b0601040183ac1b020209', // Round5 1.3.6.1.4.1.54811.2.2.9
+  '2b0601040183ac1b020208', // Round5 as the Java SDK 7.1 has it, .2.2.8
+  '608648016503040402', // ML-KEM-768 2.16.840.1.101.3.4.4.2 (virgil-crypto-lib 0.23.1, Python)
+);
+// SHA-256 to SHA-512 with HKDF, RFC 8619: 1.2.840.113549.1.9.16.3.28 to .30
+const HKDF_HASHES = oids('2a864886f70d010910031c', '2a864886f70d010910031d', '2a864886f70d010910031e');
+// SHA-256 to SHA-512 and SHA-224, NIST: 2.16.840.1.101.3.4.2.1 to .4
+const SHA2 = oids('608648016503040201', '608648016503040202', '608648016503040203', '608648016503040204');
 
 // The optional fields of the header, docs/formats.md "Message envelope".
 const CUSTOM_PARAMETERS = context(0);
