@@ -20,11 +20,11 @@ export class CredentialError extends Error {
 /** The environment's variables by name, as `process.env` has them. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-// What `virgilCredentials`, `nexmoCredentials`, `nexmoApiUrl` and `virgilApiUrl` read.
+// What `virgilCredentials` and `nexmoCredentials` read.
 export const VIRGIL_VARIABLES = ['VIRGIL_APP_ID', 'VIRGIL_APP_KEY_ID', 'VIRGIL_APP_KEY'];
 export const NEXMO_VARIABLES = ['NEXMO_APP_ID', 'NEXMO_PRIVATE_KEY'];
-export const NEXMO_API_URL = 'NEXMO_API_URL';
-export const VIRGIL_API_URL = 'VIRGIL_API_URL';
+/** Where the services are, unless these variables say otherwise. */
+const API_URLS = { VIRGIL_API_URL: 'https://api.virgilsecurity.com', NEXMO_API_URL: 'https://api.nexmo.com' };
 
 const CONFIG_LIFETIME_MS = 300_000;
 
@@ -149,16 +149,9 @@ export function nexmoCredentials(environment: Environment): NexmoCredentials {
   return { appId, privateKey: nexmoPrivateKey(environment) };
 }
 
-/** Where Vonage's API is, to which admin tokens go: `NEXMO_API_URL`, or `https://api.nexmo.com`. Throws as `apiUrl` does. */
-export const nexmoApiUrl = (environment: Environment) => apiUrl(environment, NEXMO_API_URL, 'https://api.nexmo.com');
-
-/** Where Virgil Cloud is: `VIRGIL_API_URL`, or `https://api.virgilsecurity.com`. Throws as `apiUrl` does. */
-export const virgilApiUrl = (environment: Environment) =>
-  apiUrl(environment, VIRGIL_API_URL, 'https://api.virgilsecurity.com');
-
-/** @throws CredentialError for what is not `https:`, as tokens go there; `http:` may be on this machine */
-function apiUrl(environment: Environment, name: string, usual: string): string {
-  const value = environment[name] || usual;
+/** Where a service is. @throws CredentialError for what is not `https:`, as tokens go there; `http:` may be on this machine */
+export function serviceUrl(environment: Environment, name: keyof typeof API_URLS): string {
+  const value = environment[name] || API_URLS[name];
   if (!/^(https:\/\/[^/?#@]+|http:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?)(\/[^?#]*)?$/.test(value)) {
     throw new CredentialError(`${name} is not an https:// address (http:// is for this machine alone).`);
   }

@@ -1,4 +1,4 @@
-import { credentialsFor, VIRGIL_API_URL, VIRGIL_VARIABLES, virgilApiUrl, virgilCredentials } from './credentials';
+import { credentialsFor, serviceUrl, VIRGIL_VARIABLES, virgilCredentials } from './credentials';
 import type { FunctionRequest } from './session';
 import { issueVirgilToken } from './tokens/virgil-token';
 import type { VirgilCaller } from './virgil-cloud/request';
@@ -14,9 +14,9 @@ const TOKEN_LIFETIME_MS = 300_000;
 export function virgilCallers(
   purpose: string,
 ): (log: FunctionRequest['log'], identity: string) => Promise<VirgilCaller> {
-  const credentials = credentialsFor(purpose, [...VIRGIL_VARIABLES, VIRGIL_API_URL], (environment) => ({
+  const credentials = credentialsFor(purpose, [...VIRGIL_VARIABLES, 'VIRGIL_API_URL'], (environment) => ({
     application: virgilCredentials(environment),
-    apiUrl: virgilApiUrl(environment),
+    apiUrl: serviceUrl(environment, 'VIRGIL_API_URL'),
   }));
   return async (log, identity) => {
     const { apiUrl, application } = await credentials({ log });

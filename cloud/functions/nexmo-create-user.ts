@@ -1,4 +1,4 @@
-import { credentialsFor, NEXMO_API_URL, NEXMO_VARIABLES, nexmoApiUrl, nexmoCredentials } from '../credentials';
+import { credentialsFor, NEXMO_VARIABLES, nexmoCredentials, serviceUrl } from '../credentials';
 import { ServiceError } from '../json-request';
 import type { NexmoPolicy } from '../policy';
 import { authenticate, type FunctionRequest } from '../session';
@@ -17,10 +17,10 @@ const DISPLAY_NAME = /^.{0,100}$/su;
  *   server's credentials are missing or malformed, or Vonage does not do it
  */
 export function nexmoCreateUser({ tokenTtlSeconds }: NexmoPolicy) {
-  const variables = [...NEXMO_VARIABLES, NEXMO_API_URL];
+  const variables = [...NEXMO_VARIABLES, 'NEXMO_API_URL'];
   const credentials = credentialsFor('nexmo-create-user', variables, (environment) => ({
     application: nexmoCredentials(environment),
-    apiUrl: nexmoApiUrl(environment),
+    apiUrl: serviceUrl(environment, 'NEXMO_API_URL'),
   }));
 
   return async (request: FunctionRequest): Promise<VonageUser> => {

@@ -40,6 +40,9 @@ const LAST_TIME = Date.parse('9999-12-31T23:59:59.999Z');
 // What is no name, or a long one, may be a text, and what we say of it is logged.
 const FIELD_NAME = /^[A-Za-z]\w{0,63}$/;
 
+// What a plain field holds that is taken away.
+const NOTHING = 'nothing';
+
 /** Fields that every class has, and that Parse Server looks after. */
 export const PARSE_FIELDS = ['objectId', 'createdAt', 'updatedAt', 'ACL'];
 
@@ -129,35 +132,33 @@ function notPlain(save: Save): Fault | undefined {
   for (const field of policy.plain) {
     if (!written.includes(field)) continue;
     const type = policy.types[field];
-    if (isPlain(values[field], object.op(field), policy) && isOfType(values[field], type)) continue;
+    const held = plainType(values[field], object.op(field), policy);
+    if (held === NOTHING || (held && held === (type ?? held))) continue;
     const size = `of at most ${policy.maxPlainBytes} bytes`;
-    const allowed =
-      type === undefined
-        ? `may hold a string ${size}, a number, a boolean, a Date or a Pointer`
-        : `must be a ${type}${type === 'String' ? ` ${size}` : ''}`;
+    const allowed = type
+      ? `must be a ${type}${type === 'String' ? ` ${size}` : ''}`
+      : `may hold a string ${size}, a number, a boolean, a Date or a Pointer`;
     return faultOfField(save, field, `${allowed}.`);
   }
 }
 
-function isPlain(value: unknown, op: ReturnType<Parse.Object['op']>, policy: ClassPolicy): boolean {
+/** The type of a plain value; undefined for what no plain field may hold. */
+function plainType(
+  value: unknown,
+  op: ReturnType<Parse.Object['op']>,
+  { maxPlainBytes }: ClassPolicy,
+): PlainType | typeof NOTHING | undefined {
   // A database that does not take U+0000 fails, and Parse Server logs the whole statement.
   const isShort = (text: unknown) =>
-    typeof text === 'string' && Buffer.byteLength(text) <= policy.maxPlainBytes && !text.includes('\0');
+    typeof text === 'string' && Buffer.byteLength(text) <= maxPlainBytes && !text.includes('\0');
   // An operation on relations leaves no value either, and stores an object.
-  if (value === undefined) return op instanceof Parse.Op.Unset;
-  if (value === null) return true;
-  if (typeof value === 'string') return isShort(value);
-  if (value instanceof Date) return value.getTime() >= FIRST_TIME && value.getTime() <= LAST_TIME;
-  if (value instanceof Parse.Object) return isShort(value.id) && isShort(value.className);
-  return typeof value === 'number' ? Number.isFinite(value) : typeof value === 'boolean';
-}
-
-/** Whether a plain value is of the type that the policy gives its field. What is taken away is of every type. */
-function isOfType(value: unknown, type: PlainType | undefined): boolean {
-  if (type === undefined || value === undefined || value === null) return true;
-  if (value instanceof Parse.Object) return type === `Pointer<${value.className}>`;
-  if (value instanceof Date) return type === 'Date';
-  return type.toLowerCase() === typeof value;
+  if (value === undefined) return op instanceof Parse.Op.Unset ? NOTHING : undefined;
+  if (value === null) return NOTHING;
+  if (typeof value === 'string') return isShort(value) ? 'String' : undefined;
+  if (typeof value === 'number') return Number.isFinite(value) ? 'Number' : undefined;
+  if (value instanceof Date) return +value >= FIRST_TIME && +value <= LAST_TIME ? 'Date' : undefined;
+  if (!(value instanceof Parse.Object)) return typeof value === 'boolean' ? 'Boolean' : undefined;
+  return isShort(value.id) && isShort(value.className) ? `Pointer<${value.className}>` : undefined;
 }
 
 function notFile(save: Save): Fault | undefined {

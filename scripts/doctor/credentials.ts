@@ -4,11 +4,10 @@ import {
   CredentialError,
   type Environment,
   NEXMO_VARIABLES,
-  nexmoApiUrl,
   nexmoCredentials,
+  serviceUrl,
   VIRGIL_VARIABLES,
   type VirgilCredentials,
-  virgilApiUrl,
   virgilCredentials,
 } from '../../cloud/credentials';
 import { issueVirgilToken } from '../../cloud/tokens/virgil-token';
@@ -29,7 +28,7 @@ const credentialSets: CredentialSet[] = [
   {
     function: 'virgil-jwt',
     variables: VIRGIL_VARIABLES,
-    read: (environment) => [virgilCredentials(environment), virgilApiUrl(environment)],
+    read: (environment) => [virgilCredentials(environment), serviceUrl(environment, 'VIRGIL_API_URL')],
     makeExample: () => ({
       VIRGIL_APP_ID: '0'.repeat(32),
       VIRGIL_APP_KEY_ID: '1'.repeat(32),
@@ -42,7 +41,7 @@ const credentialSets: CredentialSet[] = [
   {
     function: 'nexmo-jwt',
     variables: NEXMO_VARIABLES,
-    read: (environment) => [nexmoCredentials(environment), nexmoApiUrl(environment)],
+    read: (environment) => [nexmoCredentials(environment), serviceUrl(environment, 'NEXMO_API_URL')],
     makeExample: () => ({
       NEXMO_APP_ID: randomUUID(),
       NEXMO_PRIVATE_KEY: generateKeyPairSync('rsa', { modulusLength: 2048 })

@@ -3,12 +3,10 @@ import type { VirgilPublicKey } from 'virgil-crypto';
 import { Jwt } from 'virgil-sdk';
 import {
   type Environment,
-  NEXMO_API_URL,
   NEXMO_VARIABLES,
-  VIRGIL_API_URL,
+  serviceUrl,
   VIRGIL_VARIABLES,
   type VirgilCredentials,
-  virgilApiUrl,
   virgilCredentials,
 } from '../../cloud/credentials';
 import type { ClassPolicy, Policy } from '../../cloud/policy';
@@ -67,7 +65,7 @@ async function checkPublicConfig(app: ParseApp): Promise<Finding> {
   const answer = await app.call<{ params: Record<string, unknown> }>('GET', '/config');
   const { params } = answer.body;
   if (!params) return skipped(check, `the server does not show it (${inShort(answer)}).`);
-  const credentials = [...VIRGIL_VARIABLES, VIRGIL_API_URL, ...NEXMO_VARIABLES, NEXMO_API_URL];
+  const credentials = [...VIRGIL_VARIABLES, 'VIRGIL_API_URL', ...NEXMO_VARIABLES, 'NEXMO_API_URL'];
   const shown = credentials.filter((name) => params[name] !== undefined);
   return shown.length > 0
     ? fault(
@@ -190,7 +188,7 @@ async function* withCard(
   }
   let card: Awaited<ReturnType<typeof openCard>>;
   try {
-    card = await openCard(virgilApiUrl(environment), token, identity);
+    card = await openCard(serviceUrl(environment, 'VIRGIL_API_URL'), token, identity);
   } catch (error) {
     yield skipped(
       'recipients',

@@ -1,4 +1,4 @@
-import { CredentialError, type Environment, virgilApiUrl } from '../../cloud/credentials';
+import { CredentialError, type Environment, serviceUrl } from '../../cloud/credentials';
 import { type Answer, inShort, TIMEOUT_MS, whyUnreachable } from '../command-line/parse-app';
 import { type Finding, fault, ok, warning } from './finding';
 
@@ -16,7 +16,7 @@ export async function checkVirgilCloud(
   const check = 'Virgil Cloud';
   let url: string;
   try {
-    url = virgilApiUrl(environment);
+    url = serviceUrl(environment, 'VIRGIL_API_URL');
   } catch (error) {
     if (error instanceof CredentialError) return fault(check, error.message);
     throw error;

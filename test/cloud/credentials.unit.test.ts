@@ -3,13 +3,10 @@ import {
   CredentialError,
   credentialsFor,
   type Environment,
-  NEXMO_API_URL,
   NEXMO_VARIABLES,
-  nexmoApiUrl,
   nexmoCredentials,
-  VIRGIL_API_URL,
+  serviceUrl,
   VIRGIL_VARIABLES,
-  virgilApiUrl,
   virgilCredentials,
 } from '../../cloud/credentials';
 import { becomeCloudCode } from '../support/cloud-code';
@@ -161,7 +158,7 @@ describe('NEXMO_API_URL', () => {
     ['http://localhost', 'http://localhost'],
     ['http://[::1]:4000', 'http://[::1]:4000'],
   ])('%s is %s', (NEXMO_API_URL, url) => {
-    expect(nexmoApiUrl({ NEXMO_API_URL })).toBe(url);
+    expect(serviceUrl({ NEXMO_API_URL }, 'NEXMO_API_URL')).toBe(url);
   });
 
   test.each([
@@ -180,18 +177,18 @@ describe('NEXMO_API_URL', () => {
     'file:///etc/passwd',
     'see https://api.nexmo.com',
   ])('%s is refused: the admin token would go out in the clear, or astray', (NEXMO_API_URL) => {
-    expect(fault(() => nexmoApiUrl({ NEXMO_API_URL }))).toBe(
+    expect(fault(() => serviceUrl({ NEXMO_API_URL }, 'NEXMO_API_URL'))).toBe(
       'CredentialError: NEXMO_API_URL is not an https:// address (http:// is for this machine alone).',
     );
   });
 });
 
 test('the address of Virgil Cloud is its own by default, and another under the same rules', () => {
-  expect(virgilApiUrl({})).toBe('https://api.virgilsecurity.com');
-  expect(virgilApiUrl({ [VIRGIL_API_URL]: 'http://127.0.0.1:1337/virgil/' })).toBe(
+  expect(serviceUrl({}, 'VIRGIL_API_URL')).toBe('https://api.virgilsecurity.com');
+  expect(serviceUrl({ VIRGIL_API_URL: 'http://127.0.0.1:1337/virgil/' }, 'VIRGIL_API_URL')).toBe(
     'http://127.0.0.1:1337/virgil',
   );
-  expect(fault(() => virgilApiUrl({ VIRGIL_API_URL: 'http://virgil.example' }))).toBe(
+  expect(fault(() => serviceUrl({ VIRGIL_API_URL: 'http://virgil.example' }, 'VIRGIL_API_URL'))).toBe(
     'CredentialError: VIRGIL_API_URL is not an https:// address (http:// is for this machine alone).',
   );
 });
@@ -222,7 +219,7 @@ describe('the credentials of a function', () => {
   const request = { log: { error: (line: string) => logged.push(line) } };
   const virgil = () => credentialsFor('virgil-jwt', VIRGIL_VARIABLES, virgilCredentials);
   const setEnvironment = (environment: Environment) => {
-    for (const name of [...VIRGIL_VARIABLES, ...NEXMO_VARIABLES, NEXMO_API_URL]) delete process.env[name];
+    for (const name of [...VIRGIL_VARIABLES, ...NEXMO_VARIABLES, 'NEXMO_API_URL']) delete process.env[name];
     Object.assign(process.env, environment);
   };
 
@@ -273,9 +270,9 @@ describe('the credentials of a function', () => {
 
   test('are those of Nexmo too, NEXMO_API_URL among them', async () => {
     config = { ...NEXMO, NEXMO_API_URL: 'http://localhost' };
-    const credentials = credentialsFor('nexmo-jwt', [...NEXMO_VARIABLES, NEXMO_API_URL], (environment) => ({
+    const credentials = credentialsFor('nexmo-jwt', [...NEXMO_VARIABLES, 'NEXMO_API_URL'], (environment) => ({
       ...nexmoCredentials(environment),
-      apiUrl: nexmoApiUrl(environment),
+      apiUrl: serviceUrl(environment, 'NEXMO_API_URL'),
     }));
     expect(await credentials(request)).toMatchObject({ appId: UUID, apiUrl: 'http://localhost' });
   });
