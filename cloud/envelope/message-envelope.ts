@@ -111,7 +111,14 @@ function readContentInfo(der: DerReader): Span[] {
   while (!der.atEnd && keyIds.length < MAX_RECIPIENTS) keyIds.push(readKeyTransRecipientInfo(der));
   der.close(envelopedData);
 
-  readEncryptedContentInfo(der);
+  // EncryptedContentInfo, whose content is not in it: it follows the header.
+  der.open(SEQUENCE);
+  der.oid(DATA);
+  const encryptedContentInfo = der.open(SEQUENCE);
+  der.oid(AES256_GCM);
+  if (der.skip(OCTET_STRING) !== GCM_NONCE_BYTES) throw notAnEnvelope();
+  der.close(encryptedContentInfo);
+  der.close(envelopedData);
   der.close(contentInfo);
   der.close(header);
   return keyIds;
@@ -153,17 +160,6 @@ function readKeyAlgorithm(der: DerReader, nesting: number): void {
     der.oid(PRIME256V1);
   }
   der.close(outer);
-}
-
-/** EncryptedContentInfo, RFC 5652 section 6.1, whose content is not in it: it follows the header. */
-function readEncryptedContentInfo(der: DerReader): void {
-  const envelopedData = der.open(SEQUENCE);
-  der.oid(DATA);
-  const encryptedContentInfo = der.open(SEQUENCE);
-  der.oid(AES256_GCM);
-  if (der.skip(OCTET_STRING) !== GCM_NONCE_BYTES) throw notAnEnvelope();
-  der.close(encryptedContentInfo);
-  der.close(envelopedData);
 }
 
 /**

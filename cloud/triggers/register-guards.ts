@@ -16,12 +16,8 @@ type Check = (request: SaveRequest) => void | Promise<void>;
  *   Parse.Error of `checkSave`
  */
 export function registerGuards({ virgil, classes }: Policy): (request: SaveRequest) => Promise<void> {
-  const guards = new Map(
-    Object.entries(classes).map(([className, policy]): [string, Check] => [
-      className,
-      (request) => checkSave(request, policy),
-    ]),
-  );
+  const guards = new Map<string, Check>();
+  for (const [name, policy] of Object.entries(classes)) guards.set(name, (request) => checkSave(request, policy));
   const checks = new Map(guards);
   if (virgil.guardUserIds) checks.set('_User', checkUserId);
   if (virgil.eraseDeletedUsers) checks.set(ERASURE_CLASS, checkErasure);
