@@ -32,8 +32,6 @@ const CONFIG_LIFETIME_MS = 300_000;
  * The credentials of one Cloud Function, each from the environment, or else from the `Parse.Config` parameter of its
  * name, if only the master key can read that. They are read when the function is first called, and again at each call
  * until they are good; those of `Parse.Config` again every five minutes, and kept while it cannot be read.
- *
- * @param functionName as clients call it
  * @param variables what `read` reads. Where the environment's are enough for it, `Parse.Config` is never asked
  * @param read throws CredentialError
  * @returns gives the credentials, or throws Parse.Error 141, and the log says what to mend
@@ -92,7 +90,6 @@ export function credentialsFor<Credentials>(
  * The `Parse.Config` parameters of these names. `Parse.Config.get` would leave what the master key reads in
  * `Parse.Config.current()`, where the app's own Cloud Code may hand it to clients; so this asks as that does, and keeps
  * nothing.
- *
  * @throws CredentialError for one that the public can read, or that is no String; what the server throws
  */
 async function hiddenParameters(names: string[]): Promise<Environment> {
@@ -121,7 +118,6 @@ async function hiddenParameters(names: string[]): Promise<Environment> {
 /**
  * The Virgil application's credentials: `VIRGIL_APP_ID` and `VIRGIL_APP_KEY_ID` (32 hex digits each), and
  * `VIRGIL_APP_KEY` (base64 of a PKCS#8 Ed25519 private key, RFC 8410, as Virgil's dashboard gives it).
- *
  * @throws CredentialError naming the first variable at fault
  */
 export function virgilCredentials(environment: Environment): VirgilCredentials {
@@ -136,7 +132,6 @@ export function virgilCredentials(environment: Environment): VirgilCredentials {
 /**
  * The Vonage application's credentials: `NEXMO_APP_ID` (its UUID), and `NEXMO_PRIVATE_KEY` (the PEM of its RSA key,
  * PKCS#8 or PKCS#1; its line ends may be those of Windows, or `\n` escapes).
- *
  * @throws CredentialError naming the first variable at fault
  */
 export function nexmoCredentials(environment: Environment): NexmoCredentials {

@@ -38,7 +38,6 @@ export class ServiceError extends Error {
 /**
  * Makes one request over `node:https`, as Node 16 has no `fetch`. Redirects are not followed: they would take the token in
  * its headers elsewhere.
- *
  * @throws ServiceError where the connection fails, or the answer comes too late or is too long (as if that were a 413)
  */
 export async function requestJson(asked: JsonRequest): Promise<JsonAnswer> {

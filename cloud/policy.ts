@@ -8,18 +8,16 @@ export interface Policy {
     /** Take a deleted user's cards and key backups off Virgil Cloud. */
     eraseDeletedUsers: boolean;
   };
-  nexmo: NexmoPolicy;
+  nexmo: {
+    /** Lifetime of a Nexmo JWT in seconds, 60 to 86400. */
+    tokenTtlSeconds: number;
+    /** The paths of Vonage's API that a user's token opens, each with its restrictions: the claim `acl.paths`. */
+    acl: Record<string, object>;
+  };
   /** What each guarded class demands of a save, by class name. */
   classes: Record<string, ClassPolicy>;
   /** What every upload of a file must be. Absent: uploads are not looked at. */
   files?: FilePolicy;
-}
-
-export interface NexmoPolicy {
-  /** Lifetime of a Nexmo JWT in seconds, 60 to 86400. */
-  tokenTtlSeconds: number;
-  /** The paths of Vonage's API that a user's token opens, each with its restrictions: the claim `acl.paths`. */
-  acl: Record<string, object>;
 }
 
 export interface FilePolicy {

@@ -17,7 +17,6 @@ export interface FunctionRequest {
 
 /** Who is calling, and until when. */
 export interface Session {
-  /** The user's `objectId`. */
   identity: string;
   /** Milliseconds since 1970. Infinity where the session has no end. */
   expiresAt: number;
@@ -37,9 +36,7 @@ const rememberedEnds = new Map<string, { expiresAt: number; readAt: number }>();
  * The one answer to "who is calling?": the session comes in the header, in the parameter `sessionToken`, or in both when
  * they agree. Parse Server has checked one that came in the header; one that came as a parameter alone is looked up, with
  * its user, every time.
- *
  * Empties `request.params`, which Parse Server logs: a client may have put the session anywhere in it.
- *
  * @param tokenTtlSeconds lifetime of the function's tokens: a session that is shortened in the database is outlived by
  *   twice that at most
  * @throws Parse.Error 209 for no session, or one that is malformed, unknown, expired, revoked or of a deleted user; 141
@@ -63,7 +60,6 @@ export async function authenticate(request: FunctionRequest, tokenTtlSeconds: nu
 
 /**
  * Answers the call of a function that issues tokens: for the caller, never longer than the session, and not into the log.
- *
  * @throws Parse.Error of `authenticate`, `credentials` and `tokenLifetime`
  */
 export async function issueForCaller<Credentials>(
@@ -97,7 +93,6 @@ export async function keepResultOutOfLog({ config }: FunctionRequest): Promise<v
 
 /**
  * How long a token issued for this session may live.
- *
  * @param ttlSeconds the policy's lifetime, in seconds
  * @returns milliseconds, at most the policy's and never past the session's end
  * @throws Parse.Error 209 when the session has less than a second left

@@ -7,7 +7,6 @@ const TOKEN_LIFETIME_MS = 300_000;
 
 /**
  * Lets the server itself ask Virgil Cloud, as an identity of its choice.
- *
  * @param purpose which is not configured, in the log, where credentials are missing
  * @returns gives a token of five minutes, and where to take it; throws Parse.Error 141, as `credentialsFor` does
  */

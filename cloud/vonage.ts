@@ -9,7 +9,6 @@ export interface VonageUser {
 /**
  * Creates a user of the Vonage application, or finds the one who has the name already (Vonage Users API, version 1). A call
  * that is not answered within 5 seconds is given up; one that fails with 5xx or a dropped connection is made once more.
- *
  * @param apiUrl without a slash at its end
  * @param adminToken JWT with rights over all paths
  * @throws ServiceError

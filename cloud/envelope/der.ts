@@ -17,7 +17,6 @@ export type Oid = ArrayLike<number>;
 /**
  * Reads DER (X.690) front to back: definite lengths in their shortest form, nothing past the end, nothing left over.
  * Whatever is malformed throws `EnvelopeError`.
- *
  * A constructed value is entered by `const outer = der.open(tag)` and left by `der.close(outer)`: one reader serves all
  * values, since an envelope may have hundreds of recipients. Where a second tag is named, that value must be all that the
  * first one holds, as behind an explicit tag.

@@ -16,7 +16,6 @@ export interface GroupMessage {
 
 /**
  * Reads an E3Kit group message (docs/formats.md, "Group message"): each field once, in order, and nothing else.
- *
  * @param bytes the decoded payload
  * @throws EnvelopeError
  */

@@ -64,9 +64,6 @@ export class MessageEnvelope {
   }
 }
 
-/** VirgilFooterInfo: bytes of the plaintext with its padding, and whether it was signed before it was encrypted. */
-const NO_FOOTER = { dataSize: 0, signed: false };
-
 /** Where something stands among the bytes. */
 interface Span {
   start: number;
@@ -75,9 +72,7 @@ interface Span {
 
 /**
  * Reads the DER header of an E3Kit message (docs/formats.md, "Message envelope"; CMS EnvelopedData, RFC 5652 section 6).
- *
  * In all that follows, what `open` returns is named after the value that `close` returns to.
- *
  * @param bytes the decoded payload: header, then ciphertext
  * @param allowLegacyEncrypt whether it may be unsigned, or signed in the clear as the deprecated `encrypt()` signs
  * @throws EnvelopeError
@@ -89,7 +84,7 @@ export function readMessageEnvelope(bytes: Uint8Array, allowLegacyEncrypt: boole
   const keyIds = readContentInfo(der);
   if (der.has(CUSTOM_PARAMETERS)) readCustomParameters(der, allowLegacyEncrypt);
   if (der.has(CIPHER_KDF)) readAlgorithm(der, CIPHER_KDF, HKDF_HASHES);
-  const { dataSize, signed } = der.has(FOOTER_INFO) ? readFooterInfo(der) : NO_FOOTER;
+  const { dataSize, signed } = readFooterInfo(der);
   if (der.has(PADDING)) readAlgorithm(der, PADDING, RANDOM_PADDING);
   der.close(payload);
   if (!signed && !allowLegacyEncrypt) throw new EnvelopeError('not signed inside, which authEncrypt() does');
@@ -210,7 +205,9 @@ function readAlgorithm(der: DerReader, tag: number, allowed: readonly Oid[]): vo
   der.close(header);
 }
 
-function readFooterInfo(der: DerReader): typeof NO_FOOTER {
+/** VirgilFooterInfo: bytes of the plaintext with its padding, and whether it was signed before it was encrypted. */
+function readFooterInfo(der: DerReader): { dataSize: number; signed: boolean } {
+  if (!der.has(FOOTER_INFO)) return { dataSize: 0, signed: false };
   const header = der.open(FOOTER_INFO, SEQUENCE);
   if (der.integer() !== 0) throw notAnEnvelope();
   const dataSize = der.integer();

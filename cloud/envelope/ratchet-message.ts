@@ -18,7 +18,6 @@ export interface RatchetMessage {
 /**
  * Reads a Double Ratchet message, as E3Kit's `createRatchetChannel` makes them in Kotlin and Swift (docs/formats.md, "Ratchet
  * message"): each field once, in order, and nothing else.
- *
  * @param bytes the decoded payload
  * @throws EnvelopeError
  */

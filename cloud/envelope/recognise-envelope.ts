@@ -16,7 +16,6 @@ const BASE64_START = /^(?:[A-Za-z0-9+/]{64}|[A-Za-z0-9+/]+={0,2}$)/;
 
 /**
  * Tells E3Kit's ciphertext from everything else, by form alone: no key is needed and nothing is decrypted.
- *
  * @param payload what a client wants to save: standard base64 (RFC 4648 section 4, padded) of a message envelope, a
  *   group message or a ratchet message, docs/formats.md; of a file, its bytes
  * @param options.allowLegacyEncrypt accept what is unsigned, and what the deprecated `encrypt()` makes, whose signature

@@ -1,6 +1,6 @@
 import { credentialsFor, NEXMO_VARIABLES, nexmoCredentials, serviceUrl } from '../credentials';
 import { ServiceError } from '../json-request';
-import type { NexmoPolicy } from '../policy';
+import type { Policy } from '../policy';
 import { authenticate, type FunctionRequest } from '../session';
 import { issueNexmoAdminToken } from '../tokens/nexmo-token';
 import { createVonageUser, type VonageUser } from '../vonage';
@@ -11,12 +11,11 @@ const DISPLAY_NAME = /^.{0,100}$/su;
  * `Parse.Cloud.run('nexmo-create-user', { sessionToken?: string, displayName?: string })`: makes the caller's user at
  * Vonage, named by the caller's identity as in `nexmo-jwt`. A user who is there already stays as is. `displayName` is what
  * other users see, at most 100 characters; the identity where none is given.
- *
  * @returns `{ id, name }`: Vonage's ID of the user, and the identity
  * @throws Parse.Error 209 without a valid session; 142 for a bad `displayName`; 141 when the user's ID is no identity, the
  *   server's credentials are missing or malformed, or Vonage does not do it
  */
-export function nexmoCreateUser({ tokenTtlSeconds }: NexmoPolicy) {
+export function nexmoCreateUser({ tokenTtlSeconds }: Policy['nexmo']) {
   const variables = [...NEXMO_VARIABLES, 'NEXMO_API_URL'];
   const credentials = credentialsFor('nexmo-create-user', variables, (environment) => ({
     application: nexmoCredentials(environment),

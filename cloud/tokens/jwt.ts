@@ -9,7 +9,6 @@ export interface IssuedToken {
 
 /**
  * Issues a compact JWT: JWS Compact Serialization, RFC 7515 section 7.1.
- *
  * @param header encoded by `base64url`
  * @param claims `iat` and `exp` come behind them
  * @param lifetime in milliseconds; the token's end is rounded down to the second

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { NexmoCredentials } from '../credentials';
-import type { NexmoPolicy } from '../policy';
+import type { Policy } from '../policy';
 import { base64url, type IssuedToken, issueJwt } from './jwt';
 import { signOffThread } from './sign-off-thread';
 
@@ -10,7 +10,6 @@ const ADMIN_TOKEN_LIFETIME_MS = 60_000;
 
 /**
  * Issues a user's Nexmo JWT: RS256 (RFC 7518 section 3.3), with the claims of Vonage's guide "How to generate JWTs".
- *
  * @param identity whom the token is for: the user's `objectId`, which is the user's name at Vonage as well
  * @param acl the paths that the token opens
  * @param lifetime in milliseconds; the token's end is rounded down to the second
@@ -18,7 +17,7 @@ const ADMIN_TOKEN_LIFETIME_MS = 60_000;
 export async function issueNexmoToken(
   credentials: NexmoCredentials,
   identity: string,
-  acl: NexmoPolicy['acl'],
+  acl: Policy['nexmo']['acl'],
   lifetime: number,
 ): Promise<IssuedToken> {
   return { identity, ...(await issue(credentials, acl, lifetime, { sub: identity })) };

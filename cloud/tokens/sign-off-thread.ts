@@ -5,7 +5,6 @@ const PATIENCE_MS = 10;
 /**
  * Signs in Node's thread pool: the one thread that serves everybody is free meanwhile. Log-ins fill the same pool with
  * bcrypt, so a signature that is not back in 10 ms is made here and now, and the pool's dropped.
- *
  * @param digest null where the key has its own
  */
 export async function signOffThread(digest: string | null, data: Buffer, key: KeyObject): Promise<Buffer> {

@@ -11,7 +11,6 @@ const headers = new WeakMap<VirgilCredentials, string>();
 
 /**
  * Issues a Virgil JWT (docs/formats.md, "Virgil JWT"): what `virgil-sdk`'s JwtGenerator makes of the same values, byte for byte.
- *
  * @param identity whom the token is for: the user's `objectId`
  * @param lifetime in milliseconds; the token's end is rounded down to the second
  * @throws TypeError for an identity that is not ASCII. What other encoders make of it, or of part of it, may be the
@@ -35,7 +34,6 @@ export async function issueVirgilToken(
 /**
  * Signs as `virgil-crypto` does, byte for byte: Ed25519 (RFC 8032) over the SHA-512 digest of the text's UTF-8, wrapped in
  * DER.
- *
  * @param appKey an Ed25519 private key
  */
 export async function virgilSignature(text: string, appKey: KeyObject): Promise<Buffer> {

@@ -15,7 +15,6 @@ type ParseClass = string | { className?: string; name: string };
  * Registers triggers of ours beside those of the app. Parse keeps one of a type for a class and lets a second definition
  * replace the first; so `Parse.Cloud[type]` is wrapped: what the app defines is registered as ours makes it. A trigger that
  * was defined before is taken over as well. What is saved or deleted is hidden from the log before any validator runs.
- *
  * @param ours what to register, by class name
  */
 export function registerBeside(type: TriggerType, ours: ReadonlyMap<string, Beside>): void {

@@ -28,7 +28,6 @@ export function checkErasure(request: { master: boolean }): void {
 /**
  * Erases users at Virgil when they are deleted. An order is stored before the deletion and carried out after it; what is left
  * then, by a timer, or by the Cloud Job `virgil-erase`, which takes `{ identity }` for a user who was deleted past the triggers.
- *
  * @returns erases a user whom the app only marks as deleted, by `objectId`: resolves when the order is stored and, within
  *   3 s, carried out; rejects where it cannot be stored
  */

@@ -50,7 +50,6 @@ export const PARSE_FIELDS = ['objectId', 'createdAt', 'updatedAt', 'ACL'];
  * Refuses a save that would store readable text or let a stranger at somebody's message. It checks the fields that the
  * save writes, whoever writes them, and gives a new object that comes without an ACL to its sender alone. Where the policy's
  * mode is `report` it changes and refuses nothing, but writes a line of level `warn` into the log.
- *
  * @param policy what the object's class demands
  * @throws Parse.Error, the first that applies: 209 nobody saves; 142 a field that the policy does not name; 116 a payload
  *   over the limit; 142 a field missing or not what it must be; 119 a sender or an ACL that may not be. Where the policy

@@ -22,7 +22,6 @@ const judgeByCards = cardDirectory(async (identities) =>
  * Why ciphertext that a save writes is not for those who will be able to read the row and for nobody else but its sender
  * (the policy's `recipients`), or not of the row's group (`group`); or why a stored one is not for whom the save adds. It
  * catches mistakes and proves nothing: a key ID is a label, which a client can put on any key.
- *
  * @param sender the identity who writes the row
  * @returns 119 readers who are no users; 116 too many of them; 142 recipients or a group that are not as they must be; 100
  *   where Virgil Cloud does not tell, and the policy refuses then

@@ -11,7 +11,6 @@ type Check = (request: SaveRequest) => void | Promise<void>;
 /**
  * Registers the guard of each class of the policy, and of users' IDs where the policy wants it, beside the app's own
  * triggers: the app's `beforeSave` runs first, and the guard after it, on what it leaves.
- *
  * @returns the guard itself, for an app that saves from code of its own and wants to ask first: rejects with the
  *   Parse.Error of `checkSave`
  */

@@ -4,7 +4,6 @@ import type { SaveRequest } from './guard';
 /**
  * Refuses to let an identity change hands: a user's `objectId` is the identity, and on PostgreSQL Parse Server lets users
  * write their own.
- *
  * @throws Parse.Error 119 for an `objectId` that changes, or a new user's own one that cannot be an identity
  */
 export function checkUserId({ object, original }: SaveRequest): void {

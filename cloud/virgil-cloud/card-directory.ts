@@ -17,7 +17,6 @@ const NEVER = Number.NEGATIVE_INFINITY;
  * Who has which keys. One search runs at a time, and what is asked while it runs goes together into the next. A Virgil Cloud
  * that fails is left alone for 5 seconds, and what is remembered counts then, however old; a refusal (4xx) is no failure, as
  * one user could bring it about for all.
- *
  * @param search gives all cards of at most 50 identities
  * @param now in milliseconds
  * @returns judges by the cards of these identities: where it finds fault, once more by what is read after the call began,

@@ -20,7 +20,6 @@ export const MAX_SEARCHED = 50;
 /**
  * The cards of these identities, each identity's whole chain, in no order. Signatures are not checked: a card tells here
  * whose a key is said to be, and nothing is encrypted for it.
- *
  * @param identities at most 50
  * @throws ServiceError
  */

@@ -8,7 +8,6 @@ const MAX_SEARCHES = 10;
 
 /**
  * Revokes every card of the identity that asks, and wipes what Keyknox stores for it. Each step may be done twice.
- *
  * @throws ServiceError; what was done until then stays done
  */
 export async function eraseAtVirgil(caller: VirgilCaller, identity: string): Promise<void> {

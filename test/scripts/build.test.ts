@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,6 +22,15 @@ test('one self-contained CommonJS file, where --outfile says, of at most 60 KB',
   );
   expect(required.length).toBeGreaterThan(0);
   for (const name of required) expect(builtinModules).toContain(name?.replace('node:', ''));
+});
+
+test('its sources are an afternoon’s audit: at most 2,600 lines', () => {
+  const sources = readdirSync('cloud', { recursive: true, encoding: 'utf8' }).filter((file) =>
+    file.endsWith('.ts'),
+  );
+  const lines = sources.flatMap((file) => readFileSync(join('cloud', file), 'utf8').trimEnd().split('\n'));
+  expect(sources).toContain('main.ts');
+  expect(lines.length).toBeLessThanOrEqual(2600);
 });
 
 test('it carries its licence, and nobody else’s code, whose licence would have to travel with it', async () => {
