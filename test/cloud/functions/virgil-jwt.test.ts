@@ -79,7 +79,7 @@ describe('credentials', () => {
     ['VIRGIL_APP_KEY', 'is not set', null],
     ['VIRGIL_APP_KEY', 'is a public key', base64(publicKey.export({ format: 'der', type: 'spki' }))],
     ['VIRGIL_APP_KEY', 'is a key of type rsa', base64(rsa.export({ format: 'der', type: 'pkcs8' }))],
-    ['VIRGIL_APP_KEY', 'is not base64 of a PKCS#8 private key', 'garbage, not a key'],
+    ['VIRGIL_APP_KEY', 'is no private key', 'garbage, not a key'],
     ['VIRGIL_APP_KEY', 'has quotes or white space around it', `${good}\n`],
   ])('%s %s: one plain sentence to the client, the fault to the log', async (name, fault, value) => {
     const client = restClient(unconfigured);
