@@ -84,9 +84,10 @@ export class DerReader {
     const start = this.position - length;
     for (const oid of allowed) {
       if (oid.length !== length) continue;
-      let same = 0;
-      while (same < length && this.bytes[start + same] === oid[same]) same++;
-      if (same === length) return;
+      // From the end, where those of a family differ.
+      let left = length;
+      while (left > 0 && this.bytes[start + left - 1] === oid[left - 1]) left--;
+      if (left === 0) return;
     }
     throw notAnEnvelope();
   }
