@@ -1,3 +1,6 @@
+import { createHash } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { json } from 'node:stream/consumers';
 import { eraseAtVirgil } from '../../../cloud/virgil-cloud/erase';
 import { type HttpAnswer, startHttpServer } from '../../support/http-server';
 
@@ -6,13 +9,16 @@ const TOKEN = 'a.b.c';
 
 let virgil: Awaited<ReturnType<typeof startHttpServer>>;
 let asked: string[];
+let bodies: Promise<unknown>[];
 let answer: (path: string) => HttpAnswer;
 /** The cards that a search finds. */
 let published: object[];
 
 beforeAll(async () => {
-  virgil = await startHttpServer(({ url = '', headers }) => {
+  virgil = await startHttpServer((request: IncomingMessage) => {
+    const { url = '', headers } = request;
     expect(headers.authorization).toBe(`Virgil ${TOKEN}`);
+    bodies.push(json(request));
     asked.push(url.replace(/[0-9a-f]{64}$/, (id) => id.slice(0, 4)));
     return answer(url);
   });
@@ -20,6 +26,7 @@ beforeAll(async () => {
 afterAll(() => virgil.stop());
 beforeEach(() => {
   asked = [];
+  bodies = [];
   published = [];
   answer = (path) => ({ body: path.endsWith('search') ? published : {} });
 });
@@ -37,6 +44,36 @@ test.each([
   ['null', null],
 ])('who has no card, by %s: what Keyknox has is wiped', async (_name, body) => {
   answer = (path) => ({ body: path.endsWith('search') ? JSON.stringify(body) : {} });
+  await erase();
+  expect(asked).toEqual(['/card/v5/actions/search', ...RESETS]);
+});
+
+test('the search names the identity, each reset its root, a revocation the ID of the card', async () => {
+  const card = model({});
+  published = [card];
+  let revoked: string | undefined;
+  answer = (path) => {
+    if (path.startsWith(REVOKE)) {
+      revoked = path.slice(REVOKE.length);
+      published = [];
+    }
+    return { body: path.endsWith('search') ? published : {} };
+  };
+  await erase();
+  const snapshot = Buffer.from(card.content_snapshot, 'base64');
+  expect(revoked).toBe(createHash('sha512').update(snapshot).digest().subarray(0, 32).toString('hex'));
+  const search = { identities: [IDENTITY] };
+  const roots = ['e3kit', 'group-sessions', 'unsafe-keys', 'ratchet-peer-to-peer'].map((root) => ({ root }));
+  const sent = await Promise.all(bodies);
+  expect(sent.slice(0, 3)).toEqual([search, {}, search]);
+  expect(new Set(sent.slice(3))).toEqual(new Set([{}, ...roots])); // all at once
+});
+
+test('what is no list of cards is a failure, and no card what is none', async () => {
+  answer = (path) => ({ body: path.endsWith('search') ? { cards: [] } : {} });
+  await expect(erase()).rejects.toThrow('POST /card/v5/actions/search was answered with no list of cards.');
+  answer = (path) => ({ body: path.endsWith('search') ? [{}, { content_snapshot: 'e30=' }] : {} });
+  asked = [];
   await erase();
   expect(asked).toEqual(['/card/v5/actions/search', ...RESETS]);
 });
@@ -71,7 +108,7 @@ test('a service that goes on giving out revoked cards is not asked for ever, and
   expect(asked).toHaveLength(20);
 });
 
-test.each([301, 401, 404, 500])('a %i at any request is a failure', async (status) => {
+test.each([300, 401, 404, 500])('a %i at any request is a failure', async (status) => {
   published = [model({})];
   for (const failing of ['search', REVOKE, '/keyknox/v1/reset', '/keyknox/v2/reset']) {
     answer = (path) => {
@@ -79,6 +116,10 @@ test.each([301, 401, 404, 500])('a %i at any request is a failure', async (statu
       if (path.startsWith(REVOKE)) published = [];
       return { body: path.endsWith('search') ? published : {} };
     };
-    await expect(erase()).rejects.toMatchObject({ name: 'ServiceError', status });
+    await expect(erase()).rejects.toMatchObject({
+      name: 'ServiceError',
+      message: expect.stringMatching(new RegExp(`^POST /.* was answered ${status}\\.$`)),
+      status,
+    });
   }
 });
