@@ -2,6 +2,7 @@
 const ASCII = new Uint8Array(256);
 ASCII.fill(1, 0x20, 0x7f);
 for (const character of '\0\t\n\r') ASCII[character.charCodeAt(0)] = 1;
+const asciiAt = (bytes: Uint8Array, i: number) => ASCII[bytes[i] as number] as number;
 
 // Of random runs this long, one in 10^13 is of such bytes: no ciphertext is refused by chance. In 20 MB one would be found once
 // in 10^6 files, one of 48 bytes once in 5 * 10^12.
@@ -32,6 +33,8 @@ const FIRST = 1;
 const CONTINUATION = 2;
 const KIND = new Uint8Array(256).fill(CONTINUATION, 0x80, 0xc0);
 const BEHIND = new Uint8Array(256).fill(FIRST | CONTINUATION, 0x80, 0xc0);
+const agree = (bytes: Uint8Array, i: number) =>
+  (BEHIND[bytes[i] as number] as number) & (KIND[bytes[i + 1] as number] as number);
 
 for (const [least, most, following, nextLeast, nextMost] of UTF8_CHARACTERS) {
   FOLLOWING.fill(following, least, most + 1);
@@ -64,10 +67,7 @@ function hasAscii(bytes: Uint8Array, start: number, end: number): boolean {
   const run = asciiRunIn(end - start);
   for (let last = start + run - 1; last < end; ) {
     // Rules out 16 of 17 random ends without a branch that a processor could mispredict.
-    const a = ASCII[bytes[last - 2] as number] as number;
-    const b = ASCII[bytes[last - 1] as number] as number;
-    const c = ASCII[bytes[last] as number] as number;
-    if (run > 2 && (a & b & c) === 0) {
+    if (run > 2 && (asciiAt(bytes, last - 2) & asciiAt(bytes, last - 1) & asciiAt(bytes, last)) === 0) {
       last += run - 2;
       continue;
     }
@@ -94,16 +94,7 @@ function hasUtf8(bytes: Uint8Array, start: number, end: number): boolean {
 
 /** Rules out seven of eight random ends by their last four bytes, without such a branch. */
 function mayEndUtf8(bytes: Uint8Array, end: number): boolean {
-  const a = bytes[end - 4] as number;
-  const b = bytes[end - 3] as number;
-  const c = bytes[end - 2] as number;
-  const d = bytes[end - 1] as number;
-  return (
-    ((BEHIND[a] as number) & (KIND[b] as number)) *
-      ((BEHIND[b] as number) & (KIND[c] as number)) *
-      ((BEHIND[c] as number) & (KIND[d] as number)) !==
-    0
-  );
+  return agree(bytes, end - 4) * agree(bytes, end - 3) * agree(bytes, end - 2) !== 0;
 }
 
 /** Whether these bytes are printable UTF-8, of whose first and last character a part may be cut off. */
