@@ -5,7 +5,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { databaseFor } from '../engines/databases';
-import { bundle, projectRoot } from '../project/bundle';
+import { putEmptyPGlite } from '../engines/empty-pglite';
+import { bundle, compile, projectRoot } from '../project/bundle';
 import { readPolicy } from '../project/policy';
 import type { Row, StoredRows } from './stored-rows';
 
@@ -75,12 +76,26 @@ export async function startBareParseServer(options: BareParseServerOptions = {})
   });
   writeFileSync(join(folder, 'main.js'), options.cloudCode ?? "require('./e2ee');");
 
+  const program = join(folder, 'server.js');
+  await compile('scripts/local/bare-parse-server-process.ts', program, {
+    packages: 'external',
+    // Its packages are the project's, though it is outside.
+    banner: { js: `require = require('node:module').createRequire(${JSON.stringify(`${projectRoot}/`)});` },
+  });
+  const database = options.database ?? (await databaseFor(folder));
+  const nodeOptions: string[] = [];
+  if (!options.database && database.DATABASE === 'postgres') {
+    putEmptyPGlite(join(folder, 'data/postgres'));
+    // For a test's few queries V8 would spend more on compiling PGlite well than it saves.
+    nodeOptions.push('--liftoff-only');
+  }
+
   const appId = 'test-app';
   const masterKey = 'test-master-key';
   const settings: ChildSettings = {
     folder,
     port: 0,
-    database: options.database ?? (await databaseFor(folder)),
+    database,
     // `npm run test:oldest` runs these tests on the oldest Parse Server that the bundle supports.
     parseServerModule: process.env.PARSE_SERVER_MODULE ?? 'parse-server',
     parseOptions: {
@@ -119,9 +134,9 @@ export async function startBareParseServer(options: BareParseServerOptions = {})
   };
   let child: ChildProcess;
   async function launch(): Promise<string> {
-    child = fork(join(__dirname, 'bare-parse-server-process.ts'), [JSON.stringify(settings)], {
+    child = fork(program, [JSON.stringify(settings)], {
       cwd: projectRoot,
-      execArgv: ['--require', 'tsx/cjs'],
+      execArgv: nodeOptions,
       env: environment,
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });

@@ -7,9 +7,10 @@ import { Jwt } from 'virgil-sdk';
 import { WebSocket } from 'ws';
 import { onPGlite } from '../support/engine';
 import { envelopeMaker } from '../support/envelopes';
-import { failToStart, type LocalServer, startLocalServer } from '../support/local-server';
+import { failToStart, type LocalServer, prepareDatabase, startLocalServer } from '../support/local-server';
 import { makeProject } from '../support/project';
 import { restClient } from '../support/rest';
+import { tokensIn } from '../support/tokens-in';
 import { loadVirgilCrypto } from '../support/virgil-crypto';
 
 const folders: string[] = [];
@@ -38,6 +39,7 @@ test.each([undefined, '0.0.0.0'])('its server asks the local Virgil Cloud, with 
   const Message = { encrypted: ['body'], plain: [], recipients: 'acl', recipientsOutage: 'refuse' };
   project.write('back4app.json', JSON.stringify({ virgil: { tokenTtlSeconds: 1200 }, classes: { Message } }));
   const { folder } = project;
+  prepareDatabase(folder);
   const server = await startLocalServer({ folder, project: folder, environment: HOST ? { HOST } : {} });
   const client = clientOf(server, folder);
   const user = await client.signUp();
@@ -178,7 +180,7 @@ describe('npm start', () => {
     const logs = join(folder, '.local/logs');
     const written = readdirSync(logs).map((file) => readFileSync(join(logs, file), 'utf8'));
     expect(written.length).toBeGreaterThan(0);
-    expect(/r:[0-9a-f]{32}|eyJ/.test(written.join('') + server.printed())).toBe(false);
+    expect(tokensIn(written.join('') + server.printed())).toEqual([]);
     expect(existsSync(join(folder, 'logs'))).toBe(false);
   });
 
@@ -233,6 +235,7 @@ test('.env comes before what .local/ holds, and the environment before .env', as
     join(folder, '.env'),
     `PARSE_APP_ID=from-dotenv\nPARSE_MASTER_KEY=from-dotenv\nVIRGIL_APP_ID=mine\n`,
   );
+  prepareDatabase(folder);
   const server = await startLocalServer({ folder, environment: { PARSE_MASTER_KEY: 'from-environment' } });
   try {
     const client = restClient({

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EThree } from '@virgilsecurity/e3kit-node';
 import Parse from 'parse/node';
-import { startLocalServer } from './local-server';
+import { prepareDatabase, startLocalServer } from './local-server';
 import { restClient } from './rest';
 
 /** Somebody who has signed up. */
@@ -22,6 +22,7 @@ export interface Person extends Account {
 /** A local server in a folder of its own, and what an app does there with the Parse SDK and E3Kit. */
 export async function startE3KitServer() {
   const folder = mkdtempSync(join(tmpdir(), 'e2ee-e3kit-'));
+  prepareDatabase(folder);
   const { url, kill } = await startLocalServer({ folder });
   const credentials = JSON.parse(readFileSync(join(folder, '.local/credentials.json'), 'utf8'));
   const masterKey: string = credentials.PARSE_MASTER_KEY;

@@ -2,7 +2,9 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { databaseFor } from '../../scripts/engines/databases';
+import { putEmptyPGlite } from '../../scripts/engines/empty-pglite';
 import { projectRoot } from '../../scripts/project/bundle';
+import { onPGlite } from './engine';
 
 export interface LocalServer {
   /** `http://127.0.0.1:port` */
@@ -27,6 +29,11 @@ interface StartOptions {
   environment?: Record<string, string>;
 }
 
+/** Puts an empty database into the folder of a server, which would else make one, in many times the time. */
+export function prepareDatabase(folder: string): void {
+  if (onPGlite) putEmptyPGlite(join(folder, '.local/postgres'));
+}
+
 function spawnStart({
   folder,
   project = projectRoot,
@@ -35,7 +42,14 @@ function spawnStart({
 }: StartOptions): [ChildProcess, () => string] {
   const child = spawn(
     process.execPath,
-    ['--import', pathToFileURL(require.resolve('tsx')).href, join(project, 'scripts/start.ts'), ...args],
+    // For a test's few queries V8 would spend more on compiling PGlite well than it saves.
+    [
+      '--liftoff-only',
+      '--import',
+      pathToFileURL(require.resolve('tsx')).href,
+      join(project, 'scripts/start.ts'),
+      ...args,
+    ],
     {
       cwd: folder,
       // What a killed server leaves goes with the folder.

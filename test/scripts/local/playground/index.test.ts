@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { VirgilCardCrypto, type VirgilCrypto, type VirgilPublicKey } from 'virgil-crypto';
 import { CachingJwtProvider, CardManager, VirgilCardVerifier } from 'virgil-sdk';
 import { readStoredMessages, type StoredMessage } from '../../../../scripts/local/playground/stored-messages';
-import { type LocalServer, startLocalServer } from '../../../support/local-server';
+import { type LocalServer, prepareDatabase, startLocalServer } from '../../../support/local-server';
 import { restClient } from '../../../support/rest';
 import { loadVirgilCrypto } from '../../../support/virgil-crypto';
 
@@ -18,6 +18,7 @@ let keys: ReturnType<VirgilCrypto['generateKeys']>;
 
 beforeAll(async () => {
   crypto = await loadVirgilCrypto();
+  prepareDatabase(folder);
   server = await startLocalServer({ folder });
   masterKey = JSON.parse(readFileSync(join(folder, '.local/credentials.json'), 'utf8')).PARSE_MASTER_KEY;
   client = restClient({ url: `${server.url}/parse`, appId: 'e2ee-local', masterKey });
