@@ -63,6 +63,8 @@ export interface BenchServer extends BareParseServer {
   message(kilobytes?: number, recipients?: number): Row;
   /** Puts sessions of the user that nobody has seen yet straight into the database. @returns their tokens */
   newSessions(count: number): Promise<string[]>;
+  /** Puts users who have just logged in straight into the database. */
+  newUsers(count: number): Promise<Pick<BenchServer, 'userId' | 'sessionToken'>[]>;
   /** Starts another process for the same user, on the same database; PGlite has none that two may share. */
   startAnother(options: BenchOptions): Promise<BareParseServer>;
 }
@@ -134,6 +136,27 @@ export async function startBenchServer(options: BenchOptions = {}): Promise<Benc
           sessions,
         );
         return Array.from({ length: count }, (_, i) => `r:${copyValue(first + i)}`);
+      },
+      async newUsers(count) {
+        const users = Array.from({ length: count }, () => ({
+          userId: randomBytes(5).toString('hex'),
+          sessionToken: `r:${randomBytes(16).toString('hex')}`,
+        }));
+        const expiresAt = { __type: 'Date', iso: new Date(Date.now() + 86_400_000).toISOString() };
+        await server.rows.insert(
+          '_User',
+          users.map(({ userId }) => ({ objectId: userId, username: userId, _wperm: [userId] })),
+        );
+        await server.rows.insert(
+          '_Session',
+          users.map(({ userId, sessionToken }) => ({
+            objectId: userId,
+            user: { __type: 'Pointer', className: '_User', objectId: userId },
+            sessionToken,
+            expiresAt,
+          })),
+        );
+        return users;
       },
       startAnother: (more) => start({ ...options, ...more }),
     };

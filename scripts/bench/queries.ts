@@ -1,5 +1,6 @@
 import type { BareParseServer } from '../local/bare-parse-server';
 import type { BenchServer } from './bench-server';
+import { ERASING_POLICY, serveErasures } from './erasure';
 import { type Call, send } from './http-load';
 
 /** How many queries the database has for one call. */
@@ -20,6 +21,11 @@ export async function countQueries(server: BenchServer): Promise<Queries[] | und
   const { rows, sessionToken: cached } = server;
   if (!(await rows.countsStatements())) return undefined;
   const withoutBundle = await server.startAnother({ hasBundle: false });
+  const virgil = await serveErasures();
+  const erasing = await server.startAnother({
+    policy: ERASING_POLICY,
+    environment: { VIRGIL_API_URL: virgil.url },
+  });
   try {
     const count = async (call: Call, at: BareParseServer = server) => {
       await rows.countStatements();
@@ -80,6 +86,8 @@ export async function countQueries(server: BenchServer): Promise<Queries[] | und
     for (const name of ['Unguarded', 'Message']) await send(server, save(name));
     const changed = ofUser('PUT', { nickname: 'a name' });
     for (const at of [withoutBundle, server]) await changed(at);
+    const deleted = ofUser('DELETE');
+    await deleted(erasing);
 
     const beside =
       <Thing>(withoutUs: Thing, withUs: Thing) =>
@@ -103,9 +111,12 @@ export async function countQueries(server: BenchServer): Promise<Queries[] | und
       await ofSave('guarded save of a new message', create),
       await ofSave('guarded save of a changed message', update),
       await notOurs('change of a user, every option off', changed),
-      await notOurs('deletion of a user, every option off', ofUser('DELETE')),
+      await notOurs('deletion of a user, every option off', deleted),
+      await beside(withoutBundle, erasing)('deletion of a user, `eraseDeletedUsers` on', deleted),
     ];
   } finally {
     await withoutBundle.stop();
+    await erasing.stop();
+    virgil.stop();
   }
 }
