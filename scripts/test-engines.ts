@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { runCommand } from './command-line/command';
-import { jest } from './command-line/jest';
+import { jest, ONLY_WITH_PARSE_SERVER } from './command-line/jest';
 import { UserError } from './command-line/user-error';
 import { dropDatabases } from './engines/databases';
 import type { ServerProgram } from './engines/program';
@@ -13,6 +13,8 @@ const TESTS = [
   'test/scripts/start',
   'test/scripts/schema',
   'test/scripts/doctor/deployed',
+  ...ONLY_WITH_PARSE_SERVER,
+  '--testPathIgnorePatterns=\\.unit\\.test\\.ts$', // which have no database
 ];
 
 interface Service {

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runCommand } from './command-line/command';
+import { ONLY_WITH_PARSE_SERVER } from './command-line/jest';
 import { UserError } from './command-line/user-error';
 
 const OLDEST = 'parse-server@5.6.0';
@@ -19,7 +20,7 @@ runCommand('test:oldest', async () => {
     writeFileSync(join(folder, 'package.json'), '{}');
     run('npm', ['install', '--no-save', '--ignore-scripts', '--loglevel=error', OLDEST], { cwd: folder });
     const environment = { ...process.env, PARSE_SERVER_MODULE: join(folder, 'node_modules/parse-server') };
-    run('npx', ['jest', 'test/cloud'], { env: environment });
+    run('npx', ['jest', 'test/cloud', ...ONLY_WITH_PARSE_SERVER], { env: environment });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -1,6 +1,11 @@
 import { spawn } from 'node:child_process';
 import { UserError } from './user-error';
 
+/** Leaves out the tests of `cloud/` that meet no Parse Server: neither its version nor its database changes anything for them. */
+export const ONLY_WITH_PARSE_SERVER = ['envelope/', 'tokens/', 'virgil-cloud/', 'vonage.test.ts'].map(
+  (path) => `--testPathIgnorePatterns=/test/cloud/${path}`,
+);
+
 /**
  * Runs Jest in a process of its own, with this environment beside ours.
  *

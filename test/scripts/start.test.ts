@@ -252,7 +252,8 @@ test('.env comes before what .local/ holds, and the environment before .env', as
   }
 });
 
-describe('what cannot start says so in one line and exits with 1', () => {
+// None of it comes to the engine that is tested.
+(onPGlite ? describe : describe.skip)('what cannot start says so in one line and exits with 1', () => {
   async function expectFault(options: Parameters<typeof failToStart>[0], line: RegExp): Promise<void> {
     const { code, printed } = await failToStart(options);
     expect(printed.trim()).toMatch(line);

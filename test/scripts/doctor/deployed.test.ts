@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Finding } from '../../../scripts/doctor/finding';
 import { type BareParseServer, startBareParseServer } from '../../../scripts/local/bare-parse-server';
 import { makeCertificate } from '../../support/certificate';
-import { onMongoDb } from '../../support/engine';
+import { onMongoDb, onPGlite } from '../../support/engine';
 import { envelopeMaker } from '../../support/envelopes';
 import { startHttpServer, unusedUrl } from '../../support/http-server';
 import { makeProject } from '../../support/project';
@@ -356,11 +356,9 @@ describe('an app without this package, with a past', () => {
   });
 
   test('more than 10,000 sessions: the index that is missing, by the statement that makes it', async () => {
-    const sessions = Array.from({ length: 10_001 }, (_, i) => ({
-      objectId: `s${i}`,
-      sessionToken: `r:${i}`,
-    }));
-    await server.rows.insert('_Session', sessions);
+    await server.rows.insert('_Session', [{ objectId: 'original', sessionToken: 'r:original' }]);
+    const tokenField = onMongoDb ? '_session_token' : 'sessionToken';
+    await server.rows.copy('_Session', 'original', { [tokenField]: 'r:' }, 1, 10_000);
     const { byCheck } = await doctor(server, key);
     expect(byCheck.sessions).toEqual({
       status: 'warning',
@@ -721,7 +719,8 @@ test.each([
   },
 );
 
-describe('a server that is no Parse Server', () => {
+// It has no database.
+(onPGlite ? describe : describe.skip)('a server that is no Parse Server', () => {
   const serverFinding = async (url: string) => (await doctor({ url, appId: 'app' })).byCheck.server;
 
   test('it is down', async () => {
