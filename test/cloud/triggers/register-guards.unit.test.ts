@@ -65,6 +65,15 @@ describe('a class of the policy', () => {
     for (const value of [SECRET, envelope]) expect(logged).not.toContain(value);
   });
 
+  test("leaves the object of the app's other triggers as it is", async () => {
+    const seen: unknown[] = [];
+    const afterSave = ({ object }: { object: Parse.Object }) =>
+      seen.push(JSON.parse(JSON.stringify(object.toJSON())));
+    server.triggers.addTrigger?.('afterSave', 'Message', afterSave, 'app');
+    await server.save('Message', { written: { body: envelope, tag: 'a tag' } }, 'afterSave');
+    expect(seen).toEqual([{ body: envelope, tag: 'a tag' }]);
+  });
+
   test("is guarded after the app's own trigger, on what that leaves", async () => {
     define(({ object }) => object.set('tag', 'seen by the app'));
     expect(await save({})).toMatchObject({ tag: 'seen by the app' });
