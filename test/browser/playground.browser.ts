@@ -503,7 +503,7 @@ test('a new phone reads nothing before the key is restored, and then the old mes
   await page.reload();
   await shows(newPhone(), 'A surprise for Carol');
   await step('Back to Alice and Bob').click();
-  await shows(bob(), 'Back again');
+  await shows(bob(), 'The results are in'); // the newest is read first
 });
 
 test('in a narrow window there is one panel at a time, and a mark where something arrived', async () => {
