@@ -6,8 +6,8 @@ type Register = typeof Parse.Cloud.beforeSave;
 export type Handler = Parameters<Register>[1];
 type Validator = Parameters<Register>[2];
 
-/** Makes what is registered for a class of the app's own trigger, which may do nothing. */
-export type Beside = (appTrigger: Handler) => Handler;
+/** Makes what is registered for a class of the app's own trigger, where it has one. */
+export type Beside = (appTrigger?: Handler) => Handler;
 
 type ParseClass = string | { className?: string; name: string };
 
@@ -19,11 +19,11 @@ type ParseClass = string | { className?: string; name: string };
  */
 export function registerBeside(type: TriggerType, ours: ReadonlyMap<string, Beside>): void {
   const register = Parse.Cloud[type] as Register;
-  const registerOurs = (className: string, beside: Beside, handler: Handler, validator: Validator) => {
+  const registerOurs = (className: string, beside: Beside, handler?: Handler, validator?: Validator) => {
     // Parse Server would skip ours as well.
     const skipsMaster = typeof validator === 'object' && validator?.skipWithMasterKey === true;
-    const appTrigger: Handler = (request) => (skipsMaster && request.master ? undefined : handler(request));
-    register(className, beside(appTrigger), hiding(validator));
+    const appTrigger: Handler = (request) => (skipsMaster && request.master ? undefined : handler?.(request));
+    register(className, beside(handler && appTrigger), hiding(validator));
   };
   const triggers = parseServerTriggers();
   if (triggers) {
@@ -52,7 +52,7 @@ export function registerBeside(type: TriggerType, ours: ReadonlyMap<string, Besi
       triggers?.removeTrigger(type, className, Parse.applicationId);
       registerOurs(className, beside, above, validator);
     } else {
-      registerOurs(className, beside, () => {}, undefined);
+      registerOurs(className, beside);
       unclaimed.add(className);
     }
   }

@@ -133,7 +133,7 @@ function besideApps(ours: (request: { id?: string; master: boolean }) => unknown
     const { id } = object;
     hideFromLog(object, object);
     try {
-      await appTrigger(request);
+      await appTrigger?.(request);
     } finally {
       await ours({ id, master });
     }

@@ -37,11 +37,11 @@ export function registerFileGuard(policy: FilePolicy): void {
   Parse.Cloud.beforeSaveFile = (...how: unknown[]) => Parse.Cloud.beforeSave(FILES, ...(how as [never]));
 }
 
-function thenCheck(appTrigger: (request: Upload) => unknown, policy: FilePolicy) {
+function thenCheck(appTrigger: ((request: Upload) => unknown) | undefined, policy: FilePolicy) {
   return async (request: Upload): Promise<Parse.File> => {
     // Read before the app's trigger can write to them.
     const { file, stream } = request;
-    const returned = await appTrigger(request);
+    const returned = await appTrigger?.(request);
     const left = returned instanceof Parse.File ? returned : file;
     const name = left.name();
     if (ENCRYPTED_FILE.test(name) || !policy.plain.some((prefix) => name.startsWith(prefix))) {

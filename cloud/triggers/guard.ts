@@ -40,9 +40,6 @@ const LAST_TIME = Date.parse('9999-12-31T23:59:59.999Z');
 // What is no name, or a long one, may be a text, and what we say of it is logged.
 const FIELD_NAME = /^[A-Za-z]\w{0,63}$/;
 
-// What a plain field holds that is taken away.
-const NOTHING = 'nothing';
-
 /** Fields that every class has, and that Parse Server looks after. */
 export const PARSE_FIELDS = ['objectId', 'createdAt', 'updatedAt', 'ACL'];
 
@@ -127,12 +124,12 @@ function notCiphertext(save: Save): Fault | undefined {
 }
 
 function notPlain(save: Save): Fault | undefined {
-  const { object, policy, values, written } = save;
+  const { policy, values, written } = save;
   for (const field of policy.plain) {
-    if (!written.includes(field)) continue;
+    if (!written.includes(field) || isNothing(save, field)) continue;
     const type = policy.types[field];
-    const held = plainType(values[field], object.op(field), policy);
-    if (held === NOTHING || (held && held === (type ?? held))) continue;
+    const held = plainType(values[field], policy);
+    if (held && held === (type ?? held)) continue;
     const size = `of at most ${policy.maxPlainBytes} bytes`;
     const allowed = type
       ? `must be a ${type}${type === 'String' ? ` ${size}` : ''}`
@@ -142,17 +139,10 @@ function notPlain(save: Save): Fault | undefined {
 }
 
 /** The type of a plain value; undefined for what no plain field may hold. */
-function plainType(
-  value: unknown,
-  op: ReturnType<Parse.Object['op']>,
-  { maxPlainBytes }: ClassPolicy,
-): PlainType | typeof NOTHING | undefined {
+function plainType(value: unknown, { maxPlainBytes }: ClassPolicy): PlainType | undefined {
   // A database that does not take U+0000 fails, and Parse Server logs the whole statement.
   const isShort = (text: unknown) =>
     typeof text === 'string' && Buffer.byteLength(text) <= maxPlainBytes && !text.includes('\0');
-  // An operation on relations leaves no value either, and stores an object.
-  if (value === undefined) return op instanceof Parse.Op.Unset ? NOTHING : undefined;
-  if (value === null) return NOTHING;
   if (typeof value === 'string') return isShort(value) ? 'String' : undefined;
   if (typeof value === 'number') return Number.isFinite(value) ? 'Number' : undefined;
   if (value instanceof Date) return +value >= FIRST_TIME && +value <= LAST_TIME ? 'Date' : undefined;
@@ -160,10 +150,14 @@ function plainType(
   return isShort(value.id) && isShort(value.className) ? `Pointer<${value.className}>` : undefined;
 }
 
+/** Whether a field is taken away. An operation on relations leaves no value either, and stores an object. */
+function isNothing({ object, values }: Save, field: string): boolean {
+  return values[field] === null || (values[field] === undefined && object.op(field) instanceof Parse.Op.Unset);
+}
+
 function notFile(save: Save): Fault | undefined {
-  const { object, policy, values, written } = save;
-  const isNothing = (key: string) => values[key] === null || object.op(key) instanceof Parse.Op.Unset;
-  const isGood = (key: string) => isNothing(key) || isEncryptedFile(values[key]);
+  const { policy, values, written } = save;
+  const isGood = (key: string) => isNothing(save, key) || isEncryptedFile(values[key]);
   const field = policy.files?.find((key) => written.includes(key) && !isGood(key));
   if (field === undefined) return;
   return faultOfField(save, field, 'must be nothing, or a Parse.File that was uploaded encrypted.');
@@ -192,19 +186,18 @@ function wrongSender(save: Save): Fault | undefined {
   }
 }
 
-function openAcl({ object, original, written }: Save): Fault | undefined {
+function openAcl({ object, original, values: { ACL }, written }: Save): Fault | undefined {
   if (!written.includes('ACL')) return;
-  const acl = object.getACL();
-  const grantees = Object.keys(acl?.toJSON() ?? {});
-  const isTakenAway = original && !acl;
+  const grantees = Object.keys(ACL instanceof Parse.ACL ? ACL.toJSON() : {});
+  const isTakenAway = original && !(ACL instanceof Parse.ACL);
   // "*" is the public; a text in the place of an ID would be stored and logged.
   if (!isTakenAway && grantees.length <= MAX_GRANTEES && grantees.every((id) => GRANTEE.test(id))) return;
   const what = 'needs an ACL that names users or roles: the public may neither read nor write it.';
   return [Parse.Error.OPERATION_FORBIDDEN, `${object.className} ${what}`];
 }
 
-function noAcl({ object, original }: Save): Fault | undefined {
-  if (original || object.getACL()) return;
+function noAcl({ original, values }: Save): Fault | undefined {
+  if (original || values.ACL instanceof Parse.ACL) return;
   return [Parse.Error.OPERATION_FORBIDDEN, 'No ACL: it would be readable by its sender alone.'];
 }
 

@@ -33,17 +33,18 @@ export function registerGuards({ virgil, classes }: Policy): (request: SaveReque
   };
 }
 
-function thenCheck(appTrigger: Handler, check: Check): Handler {
+function thenCheck(appTrigger: Handler | undefined, check: Check): Handler {
   return async (request) => {
     // Read before the app's trigger can write to them.
     const { object, original, user, master, log } = request;
     hideFromLog(object, original);
     requireStorable(object);
-    await appTrigger(request);
-    const left = request.object;
-    hideFromLog(left, original);
-    requireStorable(left);
-    await check({ object: left, original, user, master, log });
+    if (appTrigger) {
+      await appTrigger(request);
+      hideFromLog(request.object, original);
+      requireStorable(request.object);
+    }
+    await check({ object: request.object, original, user, master, log });
   };
 }
 

@@ -6,8 +6,8 @@ export interface Ratio {
 }
 
 /**
- * Measures several things in interleaved rounds, A B C A B C …, so that the machine's moods hit all alike.
- * The first rounds warm up and do not count.
+ * Measures several things in interleaved rounds, A B C C B A …, so that the machine's moods and what the one before has
+ * left behind hit all alike. The first rounds warm up and do not count.
  *
  * @param things each does its work once, and returns its figure: a rate, a time, or several
  * @param say tells of each round that begins
@@ -23,6 +23,7 @@ export async function interleave<Name extends string, Figure>(
   const warmUp = Math.ceil(rounds / 5);
   for (let round = -warmUp; round < rounds; round++) {
     say(Math.max(0, round + 1));
+    names.reverse();
     for (const name of names) {
       const figure = await things[name]();
       if (round >= 0) figures[name].push(figure);
