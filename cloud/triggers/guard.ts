@@ -117,7 +117,8 @@ function notCiphertext(save: Save): Fault | undefined {
     if (original && !written.includes(field)) continue;
     const envelope = envelopeIn(values[field], policy);
     if (typeof envelope === 'string') {
-      return faultOfField(save, field, `is refused: ${envelope}. Encrypt it with E3Kit's authEncrypt().`);
+      const call = policy.group && values[policy.group] ? 'group.encrypt' : 'authEncrypt';
+      return faultOfField(save, field, `is refused: ${envelope}. Encrypt it with E3Kit's ${call}().`);
     }
     envelopes.set(field, envelope);
   }

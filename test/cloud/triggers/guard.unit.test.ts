@@ -176,6 +176,15 @@ describe('an encrypted field', () => {
     }
   });
 
+  test('is to be encrypted by the call of its group, where the row names one', () => {
+    const ofGroups = { ...policy, group: 'tag' };
+    const ofGroup = notEnvelope('body', 'not base64').replace('authEncrypt', 'group.encrypt');
+    expect(create({ body: 'a text', tag: 'the ward' }, alice, ofGroups)).toBe(ofGroup);
+    expect(update({ body: 'a text' }, alice, { tag: 'the ward' }, ofGroups)).toBe(ofGroup);
+    expect(create({ body: 'a text' }, alice, ofGroups)).toBe(notEnvelope('body', 'not base64'));
+    expect(create({ body: 'a text', tag: 'the ward' })).toBe(notEnvelope('body', 'not base64'));
+  });
+
   test('must be there on create, and need not be written on update', () => {
     const request = { ...objectsOfSave('Message', { body: envelope, senderId: ALICE }), ...alice };
     expect(verdict(() => checkSave(request, policy))).toBe(notEnvelope('title', 'missing'));

@@ -169,8 +169,8 @@ export class Playground {
       }
       if (!mistake || !isParseError(error, Parse.Error.VALIDATION_ERROR)) throw error;
       const { message } = error as Parse.Error;
-      // The server cannot know that these messages are a group's.
-      const reason = mode === 'group' ? message.replace(/authEncrypt(File)?\(/, 'group.encrypt(') : message;
+      // The server cannot know that a file is a group's.
+      const reason = mode === 'group' ? message.replace('authEncryptFile(', 'group.encrypt(') : message;
       this.refusals.push({ device, mode, at: new Date(), draft, mistake, reason });
       this.#finish(mistake === 'not encrypted' ? 'plaintext' : 'recipient');
       return false;
