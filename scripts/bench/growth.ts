@@ -13,7 +13,7 @@ interface Effort {
   /** Calls of each kind that a new process has before it is measured. */
   warmUp: number;
 }
-const FULL: Effort = { rounds: 7, calls: 60, rows: [100, 10_000, 1_000_000], warmUp: 500 };
+const FULL: Effort = { rounds: 15, calls: 60, rows: [100, 10_000, 1_000_000], warmUp: 500 };
 const RECIPIENTS = [1, 10, 100];
 const KILOBYTES = [1, 10, 100, 256];
 const COPIED_AT_ONCE = 50_000;

@@ -1,5 +1,5 @@
 import type { BareParseServer } from '../local/bare-parse-server';
-import { type BenchServer, LOGIN, POLICY, startBenchServer } from './bench-server';
+import { type BenchOptions, type BenchServer, LOGIN, POLICY, startBenchServer } from './bench-server';
 import { erasureOption } from './erasure';
 import { type Call, type Load, load, send } from './http-load';
 import { recipientsOption } from './recipients';
@@ -7,6 +7,7 @@ import { interleave, type Ratio, ratioOf, type Target } from './rounds';
 import { uploadOptions } from './uploads';
 
 const CONNECTIONS = 8;
+const PAIRS = 6;
 const LOG_INS = 100;
 
 /** How much is measured. */
@@ -90,15 +91,7 @@ export async function measureOverHttp(
     await measureDuringLogIns(server, effort, say),
     await measureSaves(server, effort, say),
   ];
-  for (const option of OPTIONS) {
-    // As new as the one with the option: of one that has served for a while Node has compiled more, and it is faster by half.
-    const without = await startBenchServer();
-    try {
-      rows.push(await measureOption(option, without, effort, say));
-    } finally {
-      await without.stop();
-    }
-  }
+  for (const option of OPTIONS) rows.push(await measureOption(option, effort, say));
   return rows;
 }
 
@@ -238,23 +231,35 @@ async function measureSaves(server: BenchServer, { rounds, calls }: Effort, say:
   });
 }
 
+/**
+ * Measures two servers as new as each other: of one that has served for a while Node has compiled more, and it is faster by
+ * half. Even so two without the option may differ by a fifth as long as they live; so there are several pairs of them.
+ */
 async function measureOption(
   { measure, against, rateTarget, policy, start }: PolicyOption,
-  without: BenchServer,
   effort: Effort,
   say: (what: string) => void,
 ): Promise<Row> {
   const { environment = {}, calls, stop } = await start();
-  const withOption = await startBenchServer({ policy, environment });
+  const servers: BenchServer[] = [];
+  const run = async (options: BenchOptions) => {
+    const server = await startBenchServer(options);
+    servers.push(server);
+    return async () => over(server, await calls(server, Math.ceil(effort.calls / 3)));
+  };
+  const loads: Record<'on' | 'off', Load[]> = { on: [], off: [] };
   try {
-    const run = (server: BenchServer) => async () =>
-      over(server, await calls(server, Math.ceil(effort.calls / 3)));
-    const { on, off } = await interleave({ on: run(withOption), off: run(without) }, effort.rounds, (round) =>
-      say(`${measure}, round ${round} of ${effort.rounds}`),
-    );
-    return row(measure, against, on, off, rateTarget && { rateTarget });
+    for (let pair = 1; pair <= PAIRS; pair++) {
+      say(`${measure}, servers ${pair} of ${PAIRS}`);
+      const sides = { on: await run({ policy, environment }), off: await run({}) };
+      const { on, off } = await interleave(sides, Math.ceil((2 * effort.rounds) / PAIRS));
+      loads.on.push(...on);
+      loads.off.push(...off);
+      for (const server of servers.splice(0)) await server.stop();
+    }
   } finally {
-    await withOption.stop();
+    for (const server of servers) await server.stop();
     stop?.();
   }
+  return row(measure, against, loads.on, loads.off, rateTarget && { rateTarget });
 }

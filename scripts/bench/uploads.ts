@@ -6,9 +6,9 @@ const KILOBYTE = 2 ** 10;
 const MEGABYTE = 2 ** 20;
 /** Sizes of the encrypted files, and how many are uploaded for a hundred other calls. The largest is what Parse Server takes by default. */
 const UPLOADS = [
-  ['1 KB', KILOBYTE, 50],
-  ['1 MB', MEGABYTE, 8],
-  ['20 MB', 20 * MEGABYTE, 1],
+  ['1 KB', KILOBYTE, 100],
+  ['1 MB', MEGABYTE, 24],
+  ['20 MB', 20 * MEGABYTE, 2],
 ] as const;
 
 /** Uploads with `files` on, beside the same without. The app has an empty trigger on files in both. */
@@ -20,8 +20,14 @@ export const uploadOptions: PolicyOption[] = UPLOADS.map(([size, bytes, inHundre
   start() {
     const body = encryptedFile(bytes);
     return {
-      calls: ({ sessionToken }, count) =>
-        Array(Math.ceil((count * inHundred) / 100)).fill({ path: '/files/e2ee.bin', sessionToken, body }),
+      async calls({ sessionToken, deleteFiles }, count) {
+        await deleteFiles();
+        return Array(Math.ceil((count * inHundred) / 100)).fill({
+          path: '/files/e2ee.bin',
+          sessionToken,
+          body,
+        });
+      },
     };
   },
 }));

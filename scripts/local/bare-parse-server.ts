@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { databaseFor } from '../engines/databases';
 import { putEmptyPGlite } from '../engines/empty-pglite';
 import { bundle, compile, projectRoot } from '../project/bundle';
@@ -47,7 +47,9 @@ export interface BareParseServer {
   /** Every row of every class, and every file with its name, as they are stored. */
   stored(): Promise<string>;
   /** What the database holds, past Parse Server. */
-  rows: Omit<StoredRows, 'dump'>;
+  rows: Omit<StoredRows, 'dump' | 'deleteFiles'>;
+  /** Deletes every file, past Parse Server. */
+  deleteFiles(): Promise<void>;
   /** Runs SQL past Parse Server, on PostgreSQL: for what takes too long row by row. */
   sql(sql: string): Promise<Row[]>;
   setEnvironment(environment: Record<string, string | null>): Promise<void>;
@@ -160,6 +162,11 @@ export async function startBareParseServer(options: BareParseServerOptions = {})
         ask({ call: { method, args } }),
   });
 
+  // On MongoDB they are rows.
+  const files = join(folder, 'files');
+  const filesBesideRows = () =>
+    existsSync(files) ? readdirSync(files).map((name) => join(files, name)) : [];
+
   async function kill(): Promise<void> {
     if (child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, 'exit');
@@ -182,13 +189,14 @@ export async function startBareParseServer(options: BareParseServerOptions = {})
       return written();
     },
     async stored() {
-      // On MongoDB they are rows.
-      const files = join(folder, 'files');
-      const names = existsSync(files) ? readdirSync(files) : [];
-      const contents = names.map((name) => `${name}: ${readFileSync(join(files, name), 'latin1')}`);
+      const contents = filesBesideRows().map((file) => `${basename(file)}: ${readFileSync(file, 'latin1')}`);
       return [await rows.dump(), ...contents].join('\n');
     },
     rows,
+    async deleteFiles() {
+      for (const file of filesBesideRows()) rmSync(file);
+      await rows.deleteFiles();
+    },
     sql: (query) => ask({ sql: query }) as Promise<Row[]>,
     async setEnvironment(changes) {
       await ask({ environment: changes });

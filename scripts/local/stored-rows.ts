@@ -20,6 +20,8 @@ export interface StoredRows {
   makeIndex(className: string, storedField: string): Promise<void>;
   /** Drops one that `makeIndex` has made. */
   dropIndex(className: string, storedField: string): Promise<void>;
+  /** Deletes the files that are in the database: on MongoDB all of them. */
+  deleteFiles(): Promise<void>;
   /** All rows of all classes, as JSON in the database's own form. */
   dump(): Promise<string>;
   /**
@@ -89,6 +91,7 @@ function onPostgres(client: { any(sql: string): Promise<Row[]> }): EngineSide {
     async dropIndex(className, storedField) {
       await client.any(`DROP INDEX "${className}_${storedField}_idx"`);
     },
+    async deleteFiles() {},
     async dump() {
       const tables = await client.any("SELECT tablename FROM pg_tables WHERE schemaname = 'public'");
       const dump: Row[][] = [];
@@ -148,6 +151,9 @@ function onMongoDb({ database }: { database: Db }): EngineSide {
     },
     async dropIndex(className, storedField) {
       await database.collection(className).dropIndex(`${storedField}_1`);
+    },
+    async deleteFiles() {
+      for (const name of ['fs.chunks', 'fs.files']) await database.collection(name).deleteMany({});
     },
     async dump() {
       const collections = await database.collections();
