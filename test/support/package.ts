@@ -42,7 +42,8 @@ export function packPackage() {
         mkdirSync(dirname(join(app, file)), { recursive: true });
         writeFileSync(join(app, file), content);
       }
-      npm(['install', '--offline', '--save-dev', tarball], app);
+      // Told where: a `node_modules` above would else be taken for the app's.
+      npm(['install', '--prefix', app, '--offline', '--save-dev', tarball], app);
       const installed = join(app, 'node_modules/back4app-e2ee');
       return {
         ...commandsIn(app, (command) => [join(installed, 'dist/back4app-e2ee.js'), command]),
