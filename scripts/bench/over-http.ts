@@ -7,7 +7,9 @@ import { interleave, type Ratio, ratioOf, type Target } from './rounds';
 import { uploadOptions } from './uploads';
 
 const CONNECTIONS = 8;
-const PAIRS = 6;
+/** Of servers, with an option and without. A new one is slower until Node has compiled what it runs. */
+const PAIRS = 3;
+const WARM_UP_ROUNDS = 10;
 const LOG_INS = 100;
 
 /** How much is measured. */
@@ -232,12 +234,12 @@ async function measureSaves(server: BenchServer, { rounds, calls }: Effort, say:
 }
 
 /**
- * Measures two servers as new as each other: of one that has served for a while Node has compiled more, and it is faster by
+ * Measures two servers as old as each other: of one that has served for a while Node has compiled more, and it is faster by
  * half. Even so two without the option may differ by a fifth as long as they live; so there are several pairs of them.
  */
 async function measureOption(
   { measure, against, rateTarget, policy, start }: PolicyOption,
-  effort: Effort,
+  { rounds, calls: inRound }: Effort,
   say: (what: string) => void,
 ): Promise<Row> {
   const { environment = {}, calls, stop } = await start();
@@ -245,14 +247,15 @@ async function measureOption(
   const run = async (options: BenchOptions) => {
     const server = await startBenchServer(options);
     servers.push(server);
-    return async () => over(server, await calls(server, Math.ceil(effort.calls / 3)));
+    return async () => over(server, await calls(server, Math.ceil(inRound / 3)));
   };
   const loads: Record<'on' | 'off', Load[]> = { on: [], off: [] };
   try {
     for (let pair = 1; pair <= PAIRS; pair++) {
-      say(`${measure}, servers ${pair} of ${PAIRS}`);
       const sides = { on: await run({ policy, environment }), off: await run({}) };
-      const { on, off } = await interleave(sides, Math.ceil((2 * effort.rounds) / PAIRS));
+      const tell = (round: number) =>
+        say(`${measure}, servers ${pair} of ${PAIRS}, round ${round} of ${rounds}`);
+      const { on, off } = await interleave(sides, rounds, tell, WARM_UP_ROUNDS);
       loads.on.push(...on);
       loads.off.push(...off);
       for (const server of servers.splice(0)) await server.stop();

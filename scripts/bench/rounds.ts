@@ -11,16 +11,17 @@ export interface Ratio {
  *
  * @param things each does its work once, and returns its figure: a rate, a time, or several
  * @param say tells of each round that begins
+ * @param warmUp how many rounds do not count
  * @returns for each name the figures of the counted rounds
  */
 export async function interleave<Name extends string, Figure>(
   things: Record<Name, () => Promise<Figure> | Figure>,
   rounds: number,
   say: (round: number) => void = () => {},
+  warmUp = Math.ceil(rounds / 5),
 ): Promise<Record<Name, Figure[]>> {
   const names = Object.keys(things) as Name[];
   const figures = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<Name, Figure[]>;
-  const warmUp = Math.ceil(rounds / 5);
   for (let round = -warmUp; round < rounds; round++) {
     say(Math.max(0, round + 1));
     names.reverse();
