@@ -33,6 +33,8 @@ export function faultOfField({ object }: Save, field: string, what: string, code
 
 // A user or a role, in an ACL.
 const GRANTEE = /^(?:[\w.@-]{1,64}|role:[\w -]{1,128})$/;
+// What one of them may do, as JSON.
+const RIGHTS = /^\{(?:"(?:read|write)":(?:true|false),?){0,2}\}$/;
 const MAX_GRANTEES = 1000;
 // The years that every database takes. One that does not fails, and Parse Server logs the whole statement.
 const FIRST_TIME = Date.parse('0001-01-01T00:00:00.000Z');
@@ -189,10 +191,11 @@ function wrongSender(save: Save): Fault | undefined {
 
 function openAcl({ object, original, values: { ACL }, written }: Save): Fault | undefined {
   if (!written.includes('ACL')) return;
-  const grantees = Object.keys(ACL instanceof Parse.ACL ? ACL.toJSON() : {});
+  const grantees = Object.entries(ACL instanceof Parse.ACL ? ACL.toJSON() : {});
+  const isGood = ([id, rights]: [string, unknown]) => GRANTEE.test(id) && RIGHTS.test(JSON.stringify(rights));
   const isTakenAway = original && !(ACL instanceof Parse.ACL);
   // "*" is the public; a text in the place of an ID would be stored and logged.
-  if (!isTakenAway && grantees.length <= MAX_GRANTEES && grantees.every((id) => GRANTEE.test(id))) return;
+  if (!isTakenAway && grantees.length <= MAX_GRANTEES && grantees.every(isGood)) return;
   const what = 'needs an ACL that names users or roles: the public may neither read nor write it.';
   return [Parse.Error.OPERATION_FORBIDDEN, `${object.className} ${what}`];
 }

@@ -580,6 +580,18 @@ describe('the ACL', () => {
     expect((await read(id)).ACL).toEqual(acl(alice.id, bob.id));
   });
 
+  test('holds rights alone, by whatever way it is written', async () => {
+    const id = await send();
+    const before = (await read(id)).ACL;
+    for (const caller of [alice, { master: true }]) {
+      const written = { 'ACL.permissionsById': { [alice.id]: 'The door code is 4711' } };
+      const answer = await update(id, written, caller);
+      expectError(answer, FORBIDDEN, /ACL/);
+      expect(JSON.stringify(answer.body)).not.toContain('4711');
+    }
+    expect((await read(id)).ACL).toEqual(before);
+  });
+
   test('may not be taken away', async () => {
     const id = await send();
     for (const caller of [alice, bob, { master: true }]) {

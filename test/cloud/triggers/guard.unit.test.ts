@@ -343,6 +343,22 @@ describe('an ACL', () => {
     }
   });
 
+  // So a save of `ACL.permissionsById` leaves it.
+  test.each([
+    ['rights', { read: true, write: false }, 'none'],
+    ['no rights', {}, 'none'],
+    ['a text', 'a text', OPEN],
+    ['a number', 1, OPEN],
+    ['null', null, OPEN],
+    ['a text for a right', { read: 'a text' }, OPEN],
+    ['a text beside rights', { read: true, 'a text': true }, OPEN],
+  ])('gives users rights, and holds nothing else: %s', (_name, rights, expected) => {
+    for (const request of [requestOfCreate({ ACL: acl(ALICE) }), requestOfUpdate({ ACL: acl(ALICE) })]) {
+      Object.assign(request.object.getACL() ?? {}, { permissionsById: { [ALICE]: rights } });
+      expect(verdict(() => checkSave(request, policy))).toBe(expected);
+    }
+  });
+
   test('may be left out of an update, an old public one too, and not taken away', () => {
     expect(update({ tag: 'x' }, alice, { ACL: acl('*') })).toBe('none');
     expect(update({ ACL: DELETE }, alice, { ACL: acl(ALICE) })).toBe(OPEN);
