@@ -42,7 +42,7 @@ async function* checkApp(app: ParseApp, { main, mayAsk }: { main?: string; mayAs
   try {
     yield* checkDeployed(app);
     const { eraseDeletedUsers } = projectPolicy().virgil;
-    if (eraseDeletedUsers) yield await checkCustomIds(app);
+    yield await checkCustomIds(app);
     const user = await givenUser(mayAsk);
     let uploaded: string | undefined;
     if (user) uploaded = yield* checkAsUser(app, projectPolicy(), user, process.env);

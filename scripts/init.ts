@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { config as readDotEnv } from 'dotenv';
 import type { ClassPolicy } from '../cloud/policy';
@@ -133,7 +133,7 @@ async function changesFor(policy: WrittenPolicy): Promise<FileChange[]> {
       withLines(before, [...NOT_FOR_GIT, ...(isGitIgnored(bundleName) ? [`!${bundleName}`] : [])]),
     ),
     ...changeOf('.parseignore', (before) =>
-      isUploaded(projectRoot, bundleName) ? before : withLines(before, ['!e2ee.js']),
+      isUploaded(projectRoot, bundleName) ? before : withLines(before, [`!${basename(bundleName)}`]),
     ),
     ...changeOf('package.json', withScripts),
   ];

@@ -42,7 +42,7 @@ export class ParseApp {
       );
     }
     if (!values.server || !values['app-id']) {
-      throw new UserError('Give both --server URL and --app-id ID: npm run … -- --server URL --app-id ID');
+      throw new UserError('Give both, --server URL and --app-id ID.');
     }
     this.server = serverUrl(values.server);
     const restKey = values['rest-key'] || environment.PARSE_REST_KEY;

@@ -40,7 +40,7 @@ export async function* checkProject(
   if (main !== undefined) {
     const { finding, bundle } = checkMainFile(main);
     yield finding;
-    required = bundle;
+    required = bundle ?? (bundleFile.endsWith('.cjs') ? bundleFile : undefined);
   }
   if (policy.status !== 'ok') yield skipped('bundle', 'needs a valid policy.');
   else if (required === undefined) yield skipped('bundle', 'needs a main.js that requires it.');

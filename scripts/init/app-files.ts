@@ -1,5 +1,6 @@
 import { VIRGIL_VARIABLES } from '../../cloud/credentials';
 import { isBundle, requiredPaths, whyEsModule, withoutComments } from '../doctor/main-file';
+import { BUNDLE_IMPORT } from '../project/bundle';
 
 const REQUIRE = "require('./e2ee');";
 // In code without comments: a byte order mark, a "#!" line, white space, then the directive, to the end of its line if it is alone there.
@@ -23,7 +24,8 @@ export function withRequire(source: string | undefined): string {
 }
 
 function requiresBundle(source: string): boolean {
-  return requiredPaths(withoutComments(source)).some((path) => /^\.\/e2ee(\.js)?$/.test(path));
+  const code = withoutComments(source);
+  return requiredPaths(code).some((path) => /^\.\/e2ee(\.js)?$/.test(path)) || BUNDLE_IMPORT.test(code);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { BuildOptions, BuildResult, OutputFile } from 'esbuild';
 import type { Policy } from '../../cloud/policy';
@@ -13,14 +13,22 @@ export const isPackaged = typeof PACKAGED !== 'undefined';
 export const packageRoot = isPackaged ? dirname(__dirname) : dirname(dirname(__dirname));
 /** The project that the commands are for: the repository itself, or the app in whose folder the package is called. */
 export const projectRoot = isPackaged ? process.cwd() : packageRoot;
+/** How a `main.js` that is an ES module takes the bundle: by a name that makes it CommonJS there too. */
+export const BUNDLE_IMPORT = /\bimport\s*['"]\.\/e2ee\.cjs['"]/;
 /** Where a project has its bundle. An app's own `main.js` requires it. */
-export const bundleFile = join(projectRoot, isPackaged ? 'cloud/e2ee.js' : 'cloud/main.js');
+export const bundleFile = join(projectRoot, isPackaged ? bundleOfApp() : 'cloud/main.js');
 /** The bundle before it has a policy. */
 export const OPEN_BUNDLE = 'dist/e2ee.js';
 /** The largest bundle that is deployed. */
 export const MAX_BUNDLE_BYTES = 200 * 1024;
 
 const USE_STRICT = '"use strict";';
+
+function bundleOfApp(): string {
+  const main = join(projectRoot, 'cloud/main.js');
+  const isImported = existsSync(main) && BUNDLE_IMPORT.test(readFileSync(main, 'utf8'));
+  return isImported ? 'cloud/e2ee.cjs' : 'cloud/e2ee.js';
+}
 
 /**
  * Writes one CommonJS file that needs nothing but Node's own modules: `cloud/main.ts`, compiled, with a policy in front.

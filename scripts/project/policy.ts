@@ -148,7 +148,9 @@ export function readPolicy(file: string): Policy {
   try {
     json = JSON.parse(readFileSync(file, 'utf8'));
   } catch (error) {
-    throw new UserError(`${file} cannot be read: ${(error as Error).message}`);
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') throw new UserError(`${file} is not there: npx --no back4app-e2ee init makes it.`);
+    throw new UserError(`${file} cannot be read: ${message}`);
   }
   return checkedPolicy(json, file);
 }

@@ -230,6 +230,16 @@ describe('traps', () => {
       "import './sdk.js';\nimport './e2ee.cjs';\nParse.Cloud.define();\n",
     );
     expect(spawnSync(process.execPath, ['cloud/main.js'], { cwd: app.folder }).status).toBe(0);
+
+    // From then on that file is the bundle: built, checked, and taken along.
+    const policy = policyOf(app);
+    policy.virgil.tokenTtlSeconds = 601;
+    writeFileSync(join(app.folder, 'back4app.json'), JSON.stringify(policy));
+    expect((await app.run('doctor')).stdout).toMatch(/fault +bundle +cloud\/e2ee\.cjs is not what/);
+    expect((await app.run('build')).stdout).toContain('cloud/e2ee.cjs');
+    expect(read(app, 'cloud/e2ee.cjs')).toContain('601');
+    expect((await init(app)).stdout).toMatch(/^Nothing to change\./);
+
     writeFileSync(join(app.folder, 'cloud/package.json'), '{ "type": "commonjs" }');
     writeFileSync(join(app.folder, 'cloud/main.js'), 'f();\n');
     expect((await init(app)).status).toBe(0);

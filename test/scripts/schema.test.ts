@@ -260,7 +260,7 @@ describe('says in one line what is wrong, and never the master key', () => {
 
   test('no server', async () => {
     expect(oneLine(await project.run('schema', ['--yes']))).toContain(
-      'Give both --server URL and --app-id ID',
+      'Give both, --server URL and --app-id ID',
     );
   });
 

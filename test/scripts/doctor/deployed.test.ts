@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Finding } from '../../../scripts/doctor/finding';
 import { type BareParseServer, startBareParseServer } from '../../../scripts/local/bare-parse-server';
@@ -285,6 +286,11 @@ describe('an app without this package, with a past', () => {
       status: 'warning',
       message: expect.stringContaining('with the ID of a deleted user'),
     });
+    // Also where nobody is erased.
+    const policy = readFileSync('back4app.json', 'utf8');
+    project.write('back4app.json', policy.replace('"eraseDeletedUsers": true', '"eraseDeletedUsers": false'));
+    expect((await doctor(server)).byCheck['IDs of users']).toEqual(byCheck['IDs of users']);
+    project.write('back4app.json', policy);
     expect((await client.call('GET', '/schemas', undefined, master)).body.results).not.toContainEqual(
       expect.objectContaining({ className: expect.stringMatching(/^Doctor/) }),
     );
