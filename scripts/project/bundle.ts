@@ -14,7 +14,7 @@ export const packageRoot = isPackaged ? dirname(__dirname) : dirname(dirname(__d
 /** The project that the commands are for: the repository itself, or the app in whose folder the package is called. */
 export const projectRoot = isPackaged ? process.cwd() : packageRoot;
 /** How a `main.js` that is an ES module takes the bundle: by a name that makes it CommonJS there too. */
-export const BUNDLE_IMPORT = /\bimport\s*['"]\.\/e2ee\.cjs['"]/;
+export const BUNDLE_IMPORT = /^\s*import\s*['"]\.\/e2ee\.cjs['"]/m;
 /** Where a project has its bundle. An app's own `main.js` requires it. */
 export const bundleFile = join(projectRoot, isPackaged ? bundleOfApp() : 'cloud/main.js');
 /** The bundle before it has a policy. */

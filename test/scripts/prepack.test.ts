@@ -178,7 +178,7 @@ describe('npx --no back4app-e2ee', () => {
     ];
     const [findings, noApp, argument] = runs.map(({ stdout, stderr }) => stdout + stderr);
     expect(findings).toContain('npx --no back4app-e2ee build --outfile FILE');
-    expect(noApp).toContain('npx --no back4app-e2ee … --server URL --app-id ID');
+    expect(noApp).toContain('Give both, --server URL and --app-id ID.');
     expect(argument).toContain('npx --no back4app-e2ee doctor --option value');
     for (const said of [findings, noApp, argument]) expect(said).not.toMatch(/npm (run|start)/);
   });
