@@ -22,8 +22,9 @@ export function registerBeside(type: TriggerType, ours: ReadonlyMap<string, Besi
   const registerOurs = (className: string, beside: Beside, handler?: Handler, validator?: Validator) => {
     // Parse Server would skip ours as well.
     const skipsMaster = typeof validator === 'object' && validator?.skipWithMasterKey === true;
-    const appTrigger: Handler = (request) => (skipsMaster && request.master ? undefined : handler?.(request));
-    register(className, beside(handler && appTrigger), hiding(validator));
+    const appTrigger: Handler | undefined =
+      handler && ((request) => (skipsMaster && request.master ? undefined : handler(request)));
+    register(className, beside(appTrigger), hiding(validator));
   };
   const triggers = parseServerTriggers();
   if (triggers) {
