@@ -12,6 +12,18 @@ const isReadable = (...parts: Uint8Array[]) => {
   return hasReadableText(bytes, 0, bytes.length);
 };
 
+/** What a decoder makes of the bytes, but for a character that is cut at either end. */
+function isPrintableUtf8(bytes: Buffer): boolean {
+  let cut = 0;
+  while (cut < 3 && ((bytes[cut] as number) & 0xc0) === 0x80) cut++;
+  try {
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(cut), { stream: true });
+    return !/[^\t\n\r\P{Cc}]/u.test(text);
+  } catch {
+    return false;
+  }
+}
+
 const scripts = {
   Cyrillic: 'Съешь же ещё этих мягких французских булок, да выпей чаю. ',
   Greek: 'Ξεσκεπάζω την ψυχοφθόρα βδελυγμία. ',
@@ -58,6 +70,27 @@ describe('UTF-8', () => {
     }
   });
 
+  test('begins there among random bytes as well, and where other text breaks off', () => {
+    const window = fc.constantFrom(...Object.values(scripts)).map((text) => cutOut(text, 48));
+    const random = (length: fc.Arbitrary<number>) =>
+      length.chain((exact) => fc.uint8Array({ minLength: exact, maxLength: exact }));
+    const before = random(fc.nat(9).map((steps) => steps * 16));
+    fc.assert(
+      fc.property(before, window, random(fc.nat(100)), (...parts) => isReadable(...parts)),
+      { numRuns: 3000 },
+    );
+    expect(isReadable(cutOut('д', 16), Buffer.of(0x80), cutOut('д', 47), noise(16))).toBe(true);
+  });
+
+  test('is found in 111 bytes wherever they stand, where there are more than 512 KB', () => {
+    for (let before = 0; before < 110; before += 3) {
+      const text = cutOut(scripts.Cyrillic, 111, before % 2);
+      expect(isReadable(noise(before), text, noise(524_288))).toBe(true);
+      expect(isReadable(noise(524_288 - before), text)).toBe(true);
+      expect(isReadable(noise(before), text.subarray(0, 95), noise(524_288))).toBe(false);
+    }
+  });
+
   test('is looked for from start to end only', () => {
     const bytes = Buffer.concat([noise(64), cutOut(scripts.Cyrillic, 64), noise(64)]);
     expect(hasReadableText(bytes, 0, 111)).toBe(false);
@@ -101,18 +134,6 @@ describe('UTF-8', () => {
     expect(isReadable(Buffer.alloc(3, 0xbf), text)).toBe(true);
     expect(isReadable(Buffer.alloc(4, 0xbf), text.subarray(0, 44))).toBe(false);
   });
-
-  /** What a decoder makes of the bytes, but for a character that is cut at either end. */
-  function isPrintableUtf8(bytes: Buffer): boolean {
-    let cut = 0;
-    while (cut < 3 && ((bytes[cut] as number) & 0xc0) === 0x80) cut++;
-    try {
-      const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(cut), { stream: true });
-      return !/[^\t\n\r\P{Cc}]/u.test(text);
-    } catch {
-      return false;
-    }
-  }
 });
 
 describe('ASCII, UTF-16 and UTF-32', () => {
@@ -149,20 +170,23 @@ describe('ASCII, UTF-16 and UTF-32', () => {
     },
   );
 
-  test.each(Object.entries(encodings))(
-    '%s: 48 bytes are found where there are more than 64 KB, and no fewer',
-    (_name, text) => {
-      const around = (length: number, before: number) => {
-        const hidden = text.subarray(0, length);
-        return [noise(before), hidden, noise(65_536 - length)];
+  describe.each([
+    ['64 KB', 65_536, 32, 48],
+    ['512 KB', 524_288, 48, 96],
+  ])('where there are more than %s', (_size, limit, below, above) => {
+    test.each(Object.entries(encodings))('%s: a longer run is found, and no shorter one', (_name, text) => {
+      const around = (length: number, before: number, all: number) => {
+        const hidden = Buffer.concat([text, text]).subarray(0, length);
+        return [noise(before), hidden, noise(all - before - length)];
       };
-      for (let before = 1; before < 60; before++) {
-        expect(isReadable(...around(48, before))).toBe(true);
-        expect(isReadable(...around(47, before))).toBe(false);
+      for (let before = 1; before < 110; before += 3) {
+        expect(isReadable(...around(above, before, limit + 1))).toBe(true);
+        expect(isReadable(...around(above - 1, before, limit + 1))).toBe(false);
       }
-      expect(isReadable(...around(32, 0))).toBe(true);
-    },
-  );
+      expect(isReadable(...around(below, 1, limit))).toBe(true);
+      expect(isReadable(...around(above, limit + 1 - above, limit + 1))).toBe(true);
+    });
+  });
 
   test('are looked for from start to end only', () => {
     const bytes = Buffer.concat([noise(40), encodings.ASCII.subarray(0, 32), noise(40)]);
@@ -191,6 +215,36 @@ test('every text of 63 bytes or more, among random bytes', () => {
         return isReadable(before, Buffer.from(printable), after);
       },
     ),
+  );
+});
+
+test('is found in no other bytes than by a look at every place', () => {
+  const isAscii = (octet: number) => /[\0\t\n\r -~]/.test(String.fromCharCode(octet));
+  const hasText = (bytes: Buffer) => {
+    const run = Math.min(32, bytes.length);
+    const hasRun = bytes.some((_, i) => i + run <= bytes.length && bytes.subarray(i, i + run).every(isAscii));
+    const window = Math.min(48, bytes.length);
+    const hasWindow = bytes.some(
+      (_, i) => i % 16 === 0 && i + window <= bytes.length && isPrintableUtf8(bytes.subarray(i, i + window)),
+    );
+    return hasRun || (window >= 32 && hasWindow);
+  };
+  const texts = [...Object.values(scripts), '\0', 'a\0'].map((text) => Buffer.from(text.repeat(100)));
+  const pieces = fc.oneof(
+    fc
+      .tuple(fc.constantFrom(...texts), fc.nat(20), fc.integer({ min: 1, max: 70 }))
+      .map(([text, from, length]) => text.subarray(from, from + length)),
+    fc.uint8Array({ maxLength: 40 }),
+    fc.constantFrom(
+      ...['80', '8080', 'c3', 'e280', 'f09f', 'ff', 'e08080', 'eda080'].map((hex) => Buffer.from(hex, 'hex')),
+    ),
+  );
+  fc.assert(
+    fc.property(fc.array(pieces, { minLength: 1, maxLength: 8 }), (parts) => {
+      const bytes = Buffer.concat(parts);
+      return bytes.length === 0 || isReadable(bytes) === hasText(bytes);
+    }),
+    { numRuns: 3000 },
   );
 });
 
