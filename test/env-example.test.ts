@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parse } from 'dotenv';
 import { projectRoot } from '../scripts/project/bundle';
 
-// Not for users to set: the system's, Parse Server's own, and those of our tests and pictures.
+// Not for users to set: the system's, Parse Server's own, and those of our tests, benchmark and pictures.
 const OTHERS = [
   'PATH',
   'CHROMIUM_PATH',
@@ -13,6 +13,7 @@ const OTHERS = [
   'PARSE_SERVER_MODULE',
   'TEST_DATABASE_URI',
   'TEST_DATABASE_PREFIX',
+  'BENCH_OFF',
 ];
 
 const source = ['cloud', 'scripts']

@@ -74,6 +74,8 @@ export interface BenchOptions {
   policy?: object;
   /** Whether it has the bundle. Default: it has. */
   hasBundle?: boolean;
+  /** Cloud Code in front of the bundle. */
+  cloudCode?: string | undefined;
   /** Of its process, beside the credentials. */
   environment?: Record<string, string>;
   /** Of a Redis that servers on one database share. */
@@ -92,10 +94,10 @@ export async function startBenchServer(options: BenchOptions = {}): Promise<Benc
     VIRGIL_APP_KEY: crypto.exportPrivateKey(crypto.generateKeys().privateKey).toString('base64'),
   };
   const database = await databaseFor(`bench-${randomBytes(4).toString('hex')}`);
-  const start = ({ policy, hasBundle = true, environment, redisUrl }: BenchOptions) =>
+  const start = ({ policy, hasBundle = true, cloudCode = '', environment, redisUrl }: BenchOptions) =>
     startBareParseServer({
       policy: policy ?? POLICY,
-      cloudCode: hasBundle ? BUNDLE + NOTHING + DEMO : NOTHING,
+      cloudCode: cloudCode + (hasBundle ? BUNDLE + NOTHING + DEMO : NOTHING),
       environment: { ...application, ...environment },
       database,
       parseOptions: {

@@ -43,6 +43,11 @@ export interface PolicyOption {
   rateTarget?: Target;
   /** Like `POLICY`, but for the option. */
   policy: object;
+  /**
+   * Cloud Code in front of the bundle, by which the server does as if without the option while `BENCH_OFF` is in its
+   * environment: one server is measured against itself, which is steadier. Default: another server has no such option.
+   */
+  offSwitch?: string;
   /** Starts what its server needs. */
   start(): Promise<Started> | Started;
 }
@@ -235,24 +240,30 @@ async function measureSaves(server: BenchServer, { rounds, calls }: Effort, say:
 
 /**
  * Measures two servers as old as each other: of one that has served for a while Node has compiled more, and it is faster by
- * half. Even so two without the option may differ by a fifth as long as they live; so there are several pairs of them.
+ * half. Even so two without the option may differ by a fifth as long as they live; so there are several pairs of them, or
+ * several servers that are measured with it and without.
  */
 async function measureOption(
-  { measure, against, rateTarget, policy, start }: PolicyOption,
+  { measure, against, rateTarget, policy, offSwitch, start }: PolicyOption,
   { rounds, calls: inRound }: Effort,
   say: (what: string) => void,
 ): Promise<Row> {
   const { environment = {}, calls, stop } = await start();
   const servers: BenchServer[] = [];
-  const run = async (options: BenchOptions) => {
+  const launch = async (options: BenchOptions) => {
     const server = await startBenchServer(options);
     servers.push(server);
-    return async () => over(server, await calls(server, Math.ceil(inRound / 3)));
+    return server;
+  };
+  const run = (server: BenchServer, isOff: boolean) => async () => {
+    if (offSwitch) await server.setEnvironment({ BENCH_OFF: isOff ? 'yes' : null });
+    return over(server, await calls(server, Math.ceil(inRound / 3)));
   };
   const loads: Record<'on' | 'off', Load[]> = { on: [], off: [] };
   try {
     for (let pair = 1; pair <= PAIRS; pair++) {
-      const sides = { on: await run({ policy, environment }), off: await run({}) };
+      const server = await launch({ policy, environment, cloudCode: offSwitch });
+      const sides = { on: run(server, false), off: run(offSwitch ? server : await launch({}), true) };
       const tell = (round: number) =>
         say(`${measure}, servers ${pair} of ${PAIRS}, round ${round} of ${rounds}`);
       const { on, off } = await interleave(sides, rounds, tell, WARM_UP_ROUNDS);
