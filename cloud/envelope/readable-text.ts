@@ -82,7 +82,7 @@ function hasAscii(bytes: Uint8Array, start: number, end: number, run: number): b
   return false;
 }
 
-/** Looks at the windows that begin at every 16th byte: any 15 bytes more hold one of them. */
+/** Looks at the windows that begin at every 16th byte: whatever text is 15 bytes longer than a window holds one. */
 function hasUtf8(bytes: Uint8Array, start: number, end: number, window: number): boolean {
   for (let i = start; i + window <= end; ) {
     const textEnd = endOfUtf8(bytes, i, i + window);

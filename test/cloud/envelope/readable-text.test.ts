@@ -218,7 +218,7 @@ test('every text of 63 bytes or more, among random bytes', () => {
   );
 });
 
-test('is found in no other bytes than by a look at every place', () => {
+test('text is found just where a look at every place finds it', () => {
   const isAscii = (octet: number) => /[\0\t\n\r -~]/.test(String.fromCharCode(octet));
   const hasText = (bytes: Buffer) => {
     const run = Math.min(32, bytes.length);
