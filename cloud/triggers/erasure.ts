@@ -58,12 +58,17 @@ export function registerErasure(policy: Policy['virgil']): (identity: string) =>
     const { identity, marked, due, again = due, attempts = 0 } = row.attributes;
     const now = Date.now();
     const putOff = (to: number, tries: number) => row.save({ due: new Date(to), attempts: tries }, master);
-    const isVoid = !isIdentifier(identity) || (marked !== true && (await isUser(identity)));
-    if (isVoid) return row.destroy(master);
-    // First: so nobody else begins it too, and one that ends the server does so less and less often.
-    await putOff(now + Math.min(MINUTE_MS * 2 ** attempts, MAX_PAUSE_MS), attempts + 1);
+    const isOver = now >= again;
+    if (!isIdentifier(identity)) return row.destroy(master);
+    const pause = Math.min(MINUTE_MS * 2 ** attempts, MAX_PAUSE_MS);
+    if (marked !== true && (await isUser(identity))) {
+      // The deletion may be in a transaction that is not committed yet, or this read be of a replica that lags.
+      return isOver ? row.destroy(master) : putOff(Math.min(now + pause, again.getTime()), attempts + 1);
+    }
+    // First: so nobody else begins it too, and an order that crashes the server does so less and less often.
+    await putOff(now + pause, attempts + 1);
     await eraseAtVirgil(await callerOf(Parse.Server.loggerController, identity), identity);
-    return now >= again ? row.destroy(master) : putOff(again, 0);
+    return isOver ? row.destroy(master) : putOff(again, 0);
   }
 
   async function carryOutDue(): Promise<void> {
@@ -121,9 +126,10 @@ function complain(line: string): void {
   Parse.Server.loggerController.error(`${JOB}: ${line}`);
 }
 
-/** Asks the database itself: no trigger of the app can make a user seem to be gone. */
+/** Asks the database itself, and its primary: no trigger of the app, and no replica, can make a user seem to be gone. */
 async function isUser(objectId: string): Promise<boolean> {
-  return (await Parse.Server.database.find('_User', { objectId }, { keys: ['objectId'] })).length > 0;
+  const options = { keys: ['objectId'], readPreference: 'PRIMARY' };
+  return (await Parse.Server.database.find('_User', { objectId }, options)).length > 0;
 }
 
 /** The app's trigger first, and ours in any case. */

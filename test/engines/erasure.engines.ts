@@ -65,12 +65,14 @@ const backUp = async (id: string) => {
     200,
   );
 };
-async function register(): Promise<string> {
-  const { id } = await rest.signUp();
+type User = Awaited<ReturnType<typeof rest.signUp>>;
+async function register(): Promise<User> {
+  const user = await rest.signUp();
+  const { id } = user;
   const { privateKey, publicKey } = crypto.generateKeys();
   await createCardManager(application, cloud.url, id).publishCard({ privateKey, publicKey, identity: id });
   await backUp(id);
-  return id;
+  return user;
 }
 async function isErased(id: string): Promise<boolean> {
   const token = application.token(id);
@@ -81,9 +83,9 @@ async function isErased(id: string): Promise<boolean> {
 }
 
 const orders = () => other.rows.find(ORDERS, {});
+const past = () => ({ __type: 'Date', iso: new Date(Date.now() - 1000).toISOString() });
 async function turnClock(): Promise<void> {
-  const past = { __type: 'Date', iso: new Date(Date.now() - 1000).toISOString() };
-  await other.rows.update(ORDERS, {}, { due: past, again: past });
+  await other.rows.update(ORDERS, {}, { due: past(), again: past() });
 }
 /** Runs the job on a server, and waits for its end. */
 async function job(server: BareParseServer): Promise<void> {
@@ -118,7 +120,7 @@ describe('a server that is killed', () => {
     let writes = 0;
     for (let isWhole = false; !isWhole; writes++) {
       await restClient(victim).run('killAfterWrite', { n: writes + 1 });
-      isWhole = await lifeOf(await register());
+      isWhole = await lifeOf((await register()).id);
       await victim.kill();
       await victim.startAgain();
     }
@@ -128,7 +130,7 @@ describe('a server that is killed', () => {
   test('after any of its requests to Virgil Cloud: in the end all is erased and the order is gone', async () => {
     let requests = 0;
     for (let isWhole = false; !isWhole; requests++) {
-      const id = await register();
+      const { id } = await register();
       let left = requests + 1;
       before = (_request, response, next) => {
         const answer = response.json.bind(response);
@@ -143,6 +145,44 @@ describe('a server that is killed', () => {
       await victim.startAgain();
     }
     expect(requests).toBe(9); // two searches, the revocation, five places of Keyknox; and none
+  });
+});
+
+// Parse Server runs afterDelete before it commits: until then every other connection sees the user.
+describe('a batch with `transaction: true`', () => {
+  const removeInBatch = (ids: string[], caller: object) => {
+    const requests = ids.map((id) => ({ method: 'DELETE', path: `/parse/users/${id}` }));
+    return rest.call('POST', '/batch', { requests, transaction: true }, caller);
+  };
+
+  test('that deletes a user, by the user or by the master key: the user is erased', async () => {
+    const [one, another] = [await register(), await register()];
+    for (const { id, caller } of [
+      { id: one.id, caller: one },
+      { id: another.id, caller: master },
+    ]) {
+      expect((await removeInBatch([id], caller)).status).toBe(200);
+      expect(await orders()).toMatchObject([{ identity: id }]);
+      await other.rows.update(ORDERS, {}, { due: past() }); // a minute later
+      await job(other);
+      expect(await isErased(id)).toBe(true);
+      await turnClock();
+      await job(other);
+      expect(await orders()).toEqual([]);
+    }
+  });
+
+  test('that is rolled back: the user is left alone, and the order ends when its time has passed', async () => {
+    const { id } = await register();
+    expect((await removeInBatch([id, 'notAUser00'], master)).status).toBeGreaterThanOrEqual(400);
+    await other.rows.update(ORDERS, {}, { due: past() });
+    await job(other);
+    expect(await orders()).toHaveLength(1);
+    await turnClock();
+    await job(other);
+    expect(await orders()).toEqual([]);
+    expect((await rest.call('GET', `/users/${id}`, undefined, master)).status).toBe(200);
+    expect(await isErased(id)).toBe(false);
   });
 });
 

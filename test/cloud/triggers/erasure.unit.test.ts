@@ -303,16 +303,57 @@ test('whatever step the server is killed at, in the end all is erased and the or
 });
 
 describe('an order', () => {
-  test('for a user who is there erases nobody, and is dropped when no deletion can be under way', async () => {
+  test('for a user who exists erases nobody, is looked at again, and is dropped when its time has passed', async () => {
     const id = await register();
-    await storesOrder(id); // and the deletion is refused
-    later(MINUTE - 1);
+    await storesOrder(id); // and the deletion is rejected
+    const end = Date.now() + MINUTE + TTL * 1000;
+    const pauses: number[] = [];
+    while (rows[0] && Date.now() < end) {
+      const pause = Date.parse(rows[0].due.iso) - Date.now();
+      pauses.push(pause / MINUTE);
+      later(pause - 1);
+      await job();
+      expect(rows).toHaveLength(1);
+      later(1);
+      await job();
+    }
+    expect(pauses).toEqual([1, 1, 2, 4, 8, 5]);
+    expect([rows, asked, logged]).toEqual([[], [], []]);
+    expect(await held(id)).toBe(ALL);
+  });
+
+  test('of a deletion that is committed after its triggers have run is carried out then', async () => {
+    const id = await register();
+    await storesOrder(id);
+    await run('afterDelete _User', request(id)); // in the transaction: others still see the user
+    expect(asked).toEqual([]);
+    users.delete(id);
+    later(MINUTE);
     await job();
-    expect(times()).toEqual([[iso(1), iso(1 + TTL * 1000), 0]]);
-    later(1);
+    expect(await held(id)).toBe(NOTHING);
+    later(TTL * 1000 + MINUTE);
     await job();
     expect(rows).toEqual([]);
-    expect(asked).toEqual([]);
+  });
+
+  test('of a deletion that is rolled back after its triggers have run leaves the user alone', async () => {
+    const id = await register();
+    await storesOrder(id);
+    await run('afterDelete _User', request(id));
+    for (let looks = 0; rows.length > 0 && looks < 10; looks++) {
+      later(MINUTE * 2 ** looks);
+      await job();
+    }
+    expect([rows, asked]).toEqual([[], []]);
+    expect(await held(id)).toBe(ALL);
+  });
+
+  test('asks the primary of the database whether the user exists: a replica may lag', async () => {
+    const find = jest.spyOn(Parse.Server.database, 'find');
+    await remove(await register());
+    expect(find.mock.calls).toEqual([
+      ['_User', expect.anything(), expect.objectContaining({ readPreference: 'PRIMARY' })],
+    ]);
   });
 
   test('for a user who is there again at the second pass is dropped', async () => {
