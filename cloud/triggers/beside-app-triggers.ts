@@ -1,5 +1,5 @@
 import { hideFromLog } from './hide-from-log';
-import { beforeEachRun, parseServerTriggers } from './parse-server-triggers';
+import { beforeEachTrigger, triggerRegistry } from './parse-server-internals';
 
 type TriggerType = 'beforeSave' | 'beforeDelete' | 'afterDelete';
 type Register = typeof Parse.Cloud.beforeSave;
@@ -16,8 +16,13 @@ type ParseClass = string | { className?: string; name: string };
  * replace the first; so `Parse.Cloud[type]` is wrapped: what the app defines is registered as ours makes it. A trigger that
  * was defined before is taken over as well. What is saved or deleted is hidden from the log before any validator runs.
  * @param ours what to register, by class name
+ * @param alsoHidden classes in which only the app may have a trigger, whose rows are kept out of the log as well
  */
-export function registerBeside(type: TriggerType, ours: ReadonlyMap<string, Beside>): void {
+export function registerBeside(
+  type: TriggerType,
+  ours: ReadonlyMap<string, Beside>,
+  alsoHidden: readonly string[] = [],
+): void {
   const register = Parse.Cloud[type] as Register;
   const registerOurs = (className: string, beside: Beside, handler?: Handler, validator?: Validator) => {
     // Parse Server would skip ours as well.
@@ -26,11 +31,12 @@ export function registerBeside(type: TriggerType, ours: ReadonlyMap<string, Besi
       handler && ((request) => (skipsMaster && request.master ? undefined : handler(request)));
     register(className, beside(appTrigger), hiding(validator));
   };
-  const triggers = parseServerTriggers();
+  const triggers = triggerRegistry();
   if (triggers) {
-    beforeEachRun(triggers, 'maybeRunTrigger', (running, _auth, object, original) => {
+    const hidden = new Set([...ours.keys(), ...alsoHidden]);
+    beforeEachTrigger(triggers, (running, object, original) => {
       // The row that is deleted is the object itself.
-      if (running === type && object && ours.has(object.className))
+      if (running === type && object && hidden.has(object.className))
         hideFromLog(object, type === 'beforeSave' ? original : object);
     });
   } else {

@@ -4,6 +4,7 @@ import { virgilCallers } from '../virgil-caller';
 import { eraseAtVirgil } from '../virgil-cloud/erase';
 import { type Beside, registerBeside } from './beside-app-triggers';
 import { hideFromLog } from './hide-from-log';
+import type { Write } from './parse-server-internals';
 
 /**
  * A row is an order to erase `identity`, to be looked at when it is `due`. It proves nothing: unless it is `marked`, the user
@@ -24,6 +25,9 @@ export function checkErasure(request: { master: boolean }): void {
   if (request.master) return;
   throw new Parse.Error(Parse.Error.OPERATION_FORBIDDEN, `${ERASURE_CLASS} is for the server alone.`);
 }
+
+/** `checkErasure` for a write. */
+export const checkErasureWrite = ({ auth }: Write) => checkErasure({ master: auth.isMaster });
 
 /**
  * Erases users at Virgil when they are deleted. An order is stored before the deletion and carried out after it; what is left

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { envelopeOrReason } from '../envelope/recognise-envelope';
 import type { FilePolicy } from '../policy';
 import { registerBeside } from './beside-app-triggers';
-import { beforeEachRun, parseServerTriggers } from './parse-server-triggers';
+import { beforeEachFileTrigger, triggerRegistry } from './parse-server-internals';
 
 /** A request of a file's `beforeSave`. From Parse Server 9.5 on a file may come as a stream, its bytes unseen. */
 type Upload = { file: Parse.File; stream?: boolean };
@@ -25,9 +25,9 @@ export function isEncryptedFile(value: unknown): boolean {
  * name begins as one of the policy's `plain`. An encrypted one is stored under a name that tells nothing; its own is not logged.
  */
 export function registerFileGuard(policy: FilePolicy): void {
-  const triggers = parseServerTriggers();
+  const triggers = triggerRegistry();
   if (triggers) {
-    beforeEachRun(triggers, 'maybeRunFileTrigger', (type, { file }) => {
+    beforeEachFileTrigger(triggers, (type, { file }) => {
       if (type === 'beforeSave') Object.assign(file, { toJSON: () => ({}) });
     });
   }

@@ -2,7 +2,9 @@ import { type Envelope, envelopeIn } from '../envelope/recognise-envelope';
 import type { ClassPolicy, PlainType } from '../policy';
 import { identityIn, invalidSession, isIdentifier } from '../session';
 import { isEncryptedFile } from './file-guard';
+import type { Write } from './parse-server-internals';
 import { recipientsFault } from './recipients';
+import { harmIn, hasOnlyNames } from './written-json';
 
 /** The request of a `beforeSave` trigger, as far as Parse Server 5 to 9 agree on it. */
 export interface SaveRequest {
@@ -46,6 +48,21 @@ const FIELD_NAME = /^[A-Za-z]\w{0,63}$/;
 export const PARSE_FIELDS = ['objectId', 'createdAt', 'updatedAt', 'ACL'];
 
 /**
+ * Rejects a write before Parse Server makes an object of it: one that would block or crash the server, in either mode; in
+ * `enforce`, also one with a text in the place of a name, which Parse Server would log.
+ * @param policy what the object's class demands
+ * @throws Parse.Error 142, or 209 where nobody writes such names
+ */
+export function checkWrite({ className, auth, body }: Write, policy: ClassPolicy): void {
+  const harm = harmIn(body, ciphertextIn(policy).length + policy.plain.length);
+  if (harm) throw new Parse.Error(Parse.Error.VALIDATION_ERROR, `${className} ${harm}`);
+  if (policy.mode === 'report' || hasOnlyNames(body)) return;
+  const what = 'is sent a field, a class or a type whose name is not letters, digits and _. Write fields as a whole.';
+  const fault: Fault = [Parse.Error.VALIDATION_ERROR, `${className} ${what}`];
+  throw new Parse.Error(...(nobody({ user: auth.user, master: auth.isMaster, policy }) ?? fault));
+}
+
+/**
  * Refuses a save that would store readable text or let a stranger at somebody's message. It checks the fields that the
  * save writes, whoever writes them, and gives a new object that comes without an ACL to its sender alone. Where the policy's
  * mode is `report` it changes and refuses nothing, but writes a line of level `warn` into the log.
@@ -79,7 +96,7 @@ function faultOf(save: Save): Fault | undefined {
 
 const CHECKS = [nobody, wrongId, unknownField, tooLarge, notCiphertext, notPlain, notFile, wrongSender, openAcl];
 
-function nobody({ user, master, policy }: Save): Fault | undefined {
+function nobody({ user, master, policy }: { user?: unknown; master: boolean; policy: ClassPolicy }): Fault | undefined {
   if (!policy.sender || user || master) return;
   const { code, message } = invalidSession();
   return [code, message];

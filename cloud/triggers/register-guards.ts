@@ -1,29 +1,44 @@
 import type { Policy } from '../policy';
 import { type Beside, type Handler, registerBeside } from './beside-app-triggers';
-import { checkErasure, ERASURE_CLASS } from './erasure';
-import { checkSave, type SaveRequest } from './guard';
-import { canBeEncoded, hideFromLog } from './hide-from-log';
-import { checkUserId } from './user-id';
+import { checkErasure, checkErasureWrite, ERASURE_CLASS } from './erasure';
+import { checkSave, checkWrite, type SaveRequest } from './guard';
+import { hideFromLog, unstorableIn } from './hide-from-log';
+import { beforeEachWrite, type Write } from './parse-server-internals';
+import { checkUserId, checkUserWrite } from './user-id';
 
-/** Throws the Parse.Error of a save that is refused. */
+/** Throws the Parse.Error of a save that is rejected. */
 type Check = (request: SaveRequest) => void | Promise<void>;
 
 /**
- * Registers the guard of each class of the policy, and of users' IDs where the policy wants it, beside the app's own
- * triggers: the app's `beforeSave` runs first, and the guard after it, on what it leaves.
+ * Registers the guard of each class of the policy beside the app's own triggers: the app's `beforeSave` runs first, and the
+ * guard after it, on what it leaves. Rejects ahead of all triggers what would block or crash the server, users' IDs that
+ * change, where the policy wants it, and strangers' orders to erase somebody.
  * @returns the guard itself, for an app that saves from code of its own and wants to ask first: rejects with the
  *   Parse.Error of `checkSave`
  */
 export function registerGuards({ virgil, classes }: Policy): (request: SaveRequest) => Promise<void> {
   const guards = new Map<string, Check>();
-  for (const [name, policy] of Object.entries(classes)) guards.set(name, (request) => checkSave(request, policy));
-  const checks = new Map(guards);
-  if (virgil.guardUserIds) checks.set('_User', checkUserId);
-  if (virgil.eraseDeletedUsers) checks.set(ERASURE_CLASS, checkErasure);
+  const writes = new Map<string, (write: Write) => void>();
+  for (const [name, policy] of Object.entries(classes)) {
+    guards.set(name, (request) => checkSave(request, policy));
+    writes.set(name, (write) => checkWrite(write, policy));
+  }
+  if (virgil.guardUserIds) writes.set('_User', checkUserWrite);
+  if (virgil.eraseDeletedUsers) writes.set(ERASURE_CLASS, checkErasureWrite);
 
+  const checks = new Map(guards);
+  if (!beforeEachWrite((write) => writes.get(write.className)?.(write))) {
+    console.warn(
+      "This Parse Server's lib/rest.js was not found: one request with thousands of fields can block this server. Limit its " +
+        'maxUploadSize, and report the version of Parse Server.',
+    );
+    // Then triggers check what they can, at the cost of having one.
+    if (virgil.guardUserIds) checks.set('_User', checkUserId);
+    if (virgil.eraseDeletedUsers) checks.set(ERASURE_CLASS, checkErasure);
+  }
   const ours = new Map<string, Beside>();
   for (const [className, check] of checks) ours.set(className, (trigger) => thenCheck(trigger, check));
-  registerBeside('beforeSave', ours);
+  registerBeside('beforeSave', ours, virgil.guardUserIds ? ['_User'] : []);
 
   return async (request) => {
     const guard = guards.get(request.object.className);
@@ -48,12 +63,8 @@ function thenCheck(appTrigger: Handler | undefined, check: Check): Handler {
   };
 }
 
-/**
- * Before all else: Parse Server ends when a class with a trigger is sent such a value, a `File` without `url` at any depth
- * or a Date that is none, and whoever knows the App ID can send one.
- */
+/** Before all else, as a value that cannot be stored crashes a Parse Server whose class has a trigger. */
 function requireStorable(object: Parse.Object): void {
-  if (canBeEncoded(object)) return;
-  const what = 'cannot be saved with a File that has no url, or a Date that is none.';
-  throw new Parse.Error(Parse.Error.VALIDATION_ERROR, `${object.className} ${what}`);
+  const fault = unstorableIn(object);
+  if (fault) throw new Parse.Error(Parse.Error.VALIDATION_ERROR, `${object.className} ${fault}`);
 }

@@ -64,6 +64,7 @@ const OPTIONS: PolicyOption[] = [
   {
     measure: 'a change of a user, `guardUserIds` on',
     against: 'off',
+    rateTarget: { atLeast: 0.97 },
     policy: { ...POLICY, virgil: { ...POLICY.virgil, guardUserIds: true } },
     start: () => ({
       calls: ({ userId, sessionToken }, count) =>

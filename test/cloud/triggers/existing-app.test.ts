@@ -261,7 +261,7 @@ describe('report', () => {
 
   test('still refuses what would end the server', async () => {
     const { body } = await app.save({ note: [{ __type: 'File', name: 'x' }] });
-    expect(body).toEqual({ code: INVALID, error: expect.stringContaining('a File that has no url') });
+    expect(body).toEqual({ code: INVALID, error: expect.stringContaining('a File without a url') });
   });
 
   test('the plain text that passes is in no log with default levels', async () => {

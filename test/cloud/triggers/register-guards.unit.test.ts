@@ -1,13 +1,13 @@
 import type { ClassPolicy, Policy } from '../../../cloud/policy';
 import { registerGuards } from '../../../cloud/triggers/register-guards';
 import { envelopeMaker } from '../../support/envelopes';
-import { startTriggers } from '../../support/triggers';
+import { parseServerFile, startTriggers } from '../../support/triggers';
 import { loadVirgilCrypto } from '../../support/virgil-crypto';
 
 const SECRET = 'Xylophone';
 const NOT_CIPHERTEXT = "142 Message.body is refused: not base64. Encrypt it with E3Kit's authEncrypt().";
 const notStorable = (className: string) =>
-  `142 ${className} cannot be saved with a File that has no url, or a Date that is none.`;
+  `142 ${className} contains a File without a url, or an invalid Date: upload the file first, or set a valid Date.`;
 const FILE = { __type: 'File', name: SECRET };
 
 const guarded: ClassPolicy = {
@@ -19,13 +19,22 @@ const guarded: ClassPolicy = {
   maxPlainBytes: 256,
   allowLegacyEncrypt: false,
 };
-const policyOf = (guardUserIds: boolean): Policy => ({
-  virgil: { tokenTtlSeconds: 1200, guardUserIds, eraseDeletedUsers: false },
+const policyOf = (guardUserIds: boolean, eraseDeletedUsers = false): Policy => ({
+  virgil: { tokenTtlSeconds: 1200, guardUserIds, eraseDeletedUsers },
   nexmo: { tokenTtlSeconds: 900, acl: {} },
-  classes: { Message: guarded, File: guarded, Reported: { ...guarded, mode: 'report' } },
+  classes: {
+    Message: guarded,
+    File: guarded,
+    Reported: { ...guarded, mode: 'report' },
+    Sent: { ...guarded, sender: 'tag' },
+  },
 });
 
 const server = startTriggers();
+type Rest = Record<'create' | 'update', (...how: unknown[]) => Promise<unknown>>;
+const rest: Rest = require(parseServerFile('rest'));
+const realRest = { ...rest };
+const written = jest.fn(async () => 'written');
 const master = { master: true };
 let envelope: string;
 let guard: ReturnType<typeof registerGuards>;
@@ -36,10 +45,12 @@ beforeAll(async () => {
 });
 beforeEach(() => {
   server.reset();
+  Object.assign(rest, { create: written, update: written });
   warned = jest.spyOn(console, 'warn').mockImplementation();
   guard = registerGuards(policyOf(false));
 });
 afterEach(() => warned.mockRestore());
+afterAll(() => Object.assign(rest, realRest));
 
 type BeforeSave = typeof Parse.Cloud.beforeSave;
 const define = (
@@ -281,22 +292,197 @@ describe('a class outside the policy', () => {
   });
 });
 
-describe("users' IDs", () => {
-  const update = () =>
+describe('a write is rejected before Parse Server makes an object of it', () => {
+  const config = { applicationId: 'app' };
+  const nobody = { isMaster: false };
+  const outcome = (write: Promise<unknown>) =>
+    write.catch(({ code, message }: Parse.Error) => `${code} ${message}`) as Promise<string>;
+  const create = (className: string, body: unknown, auth: object = nobody) =>
+    outcome(rest.create(config, auth, className, body));
+  const update = (className: string, body: unknown, auth: object = nobody) =>
+    outcome(rest.update(config, auth, className, { objectId: 'aRow000000' }, body));
+  const fields = (count: number, name = 'f') =>
+    Object.fromEntries(Array.from({ length: count }, (_, i) => [`${name}${i}`, {}]));
+  const nested = (levels: number): unknown => (levels === 0 ? 1 : [nested(levels - 1)]);
+  const numbers = (count: number) => Array.from({ length: count }, (_, i) => i);
+
+  const INVALID_NAME =
+    '142 Message is sent a field, a class or a type whose name is not letters, digits and _. Write fields as a whole.';
+  const TOO_DEEP = '142 Message is nested deeper than 100 levels.';
+  const TOO_MANY_ELEMENTS = '142 Message is sent an operation on more than 1000 elements.';
+  const harmful: [name: string, body: object, expected: string][] = [
+    [
+      'more fields than are named, and a hundred',
+      fields(103),
+      'is sent 103 fields at once, of at most 102: ',
+    ],
+    ['as many with a dot', fields(103, 'f.'), 'is sent 103 fields at once, of at most 102: '],
+    ['a File without a url', { tag: [{ a: FILE }] }, notStorable('Message')],
+    ['one below a field', { 'tag.a': { ...FILE, url: 5 } }, notStorable('Message')],
+    ['an invalid Date', { tag: { __type: 'Date', iso: 'no date' } }, notStorable('Message')],
+    ['a Date without a time', { tag: [{ __type: 'Date' }] }, notStorable('Message')],
+    ['a deep list', { tag: nested(101) }, TOO_DEEP],
+    ['a very deep list', { tag: nested(5000) }, TOO_DEEP],
+    ['a long AddUnique', { tag: { __op: 'AddUnique', objects: numbers(1001) } }, TOO_MANY_ELEMENTS],
+    ['one in a list', { tag: [{ __op: 'Remove', objects: numbers(1001) }] }, TOO_MANY_ELEMENTS],
+    ['a long batch of operations', { tag: { __op: 'Batch', ops: numbers(1001) } }, TOO_MANY_ELEMENTS],
+  ];
+
+  test.each(harmful)('that would block or crash the server: %s', async (_name, body, expected) => {
+    for (const auth of [nobody, { isMaster: true }]) {
+      for (const className of ['Message', 'Reported']) {
+        const fault = expected.replaceAll('Message', className);
+        expect(await create(className, body, auth)).toContain(fault);
+        expect(await update(className, body, auth)).toContain(fault);
+      }
+    }
+    expect(written).not.toHaveBeenCalled();
+    expect(await create('Other', body)).toBe('written');
+    written.mockClear();
+  });
+
+  test.each([
+    ['a field with a dot', { 'tag.x': 1 }],
+    ['a field that is a text', { [`${SECRET} and more`]: 1 }],
+    ['a long field', { ['f'.repeat(129)]: 1 }],
+    ['a Pointer', { tag: { __type: 'Pointer', className: `${SECRET} and more`, objectId: 'x' } }],
+    [
+      'one in an operation',
+      { tag: { __op: 'AddRelation', objects: [{ __type: 'Pointer', className: 'a b' }] } },
+    ],
+    ['a Relation', { tag: { __type: 'Relation', className: '' } }],
+    ['a class that is not a String', { tag: { __type: 'Pointer', className: { a: 1 }, objectId: 'x' } }],
+    ['a type', { tag: { __type: `${SECRET} and more` } }],
+    ['an operation', { tag: { __op: `${SECRET} and more` } }],
+  ])('that has a text where a name belongs, which Parse Server would log: %s', async (_name, body) => {
+    expect(await create('Message', body)).toBe(INVALID_NAME);
+    expect(await update('Message', body)).toBe(INVALID_NAME);
+    expect(await create('Reported', body)).toBe('written');
+    expect(await create('Other', body)).toBe('written');
+  });
+
+  test.each([
+    ['fields that are named, and a hundred', { body: envelope, ...fields(101) }],
+    ['a list a hundred deep', { tag: nested(99) }],
+    ['an operation on a thousand elements', { tag: { __op: 'AddUnique', objects: numbers(1000) } }],
+    ['a long list', { tag: numbers(5000) }],
+    [
+      'a File, a Date and a Pointer',
+      {
+        a: { ...FILE, url: 'http://x' },
+        b: { __type: 'Date', iso: '2026-01-01T00:00:00.000Z' },
+        c: { __type: 'Pointer', className: '_User', objectId: 'x' },
+      },
+    ],
+    ['an object with a className of its own', { tag: { className: 'a text' } }],
+    ['nothing', {}],
+    ['null', null],
+  ])('and one without fault goes on: %s', async (_name, body) => {
+    expect(await create('Message', body)).toBe('written');
+    expect(await update('Message', body)).toBe('written');
+  });
+
+  test('by nobody, in a class with a sender, before anything is said of its names', async () => {
+    const NOBODY = '209 No valid session: log in, and call with its session token.';
+    expect(await create('Sent', { 'tag.x': 1 })).toBe(NOBODY);
+    expect(await create('Sent', { 'tag.x': 1 }, { isMaster: true })).toMatch(/^142 /);
+    expect(await create('Sent', { 'tag.x': 1 }, { isMaster: false, user: {} })).toMatch(/^142 /);
+    expect(await update('Sent', {})).toBe('written'); // for the row's ACL to judge, and then for the guard
+  });
+
+  test('that orders somebody’s erasure, without the master key', async () => {
+    registerGuards(policyOf(false, true));
+    const refused = '119 VirgilErasure is for the server alone.';
+    const many = fields(8000);
+    expect(await create('VirgilErasure', many)).toBe(refused);
+    expect(await update('VirgilErasure', many)).toBe(refused);
+    expect(await create('VirgilErasure', {}, { isMaster: true })).toBe('written');
+    expect(server.triggers.getTrigger?.('VirgilErasure', 'beforeSave', 'app')).toBeUndefined();
+  });
+
+  test('but not a user’s, where the policy does not say so', async () => {
+    expect(await update('_User', { objectId: 'another000' })).toBe('written');
+  });
+
+  describe('that lets an identity change hands', () => {
+    const CHANGED = "119 A user's objectId cannot change.";
+    const NO_ID = "119 A user's objectId is 1 to 64 letters, digits, _, ., @ or -.";
+    beforeEach(() => {
+      registerGuards(policyOf(true));
+    });
+
+    test.each([
+      ['another', { objectId: 'another000' }, CHANGED],
+      ['null', { objectId: null }, CHANGED],
+      ['an operation', { objectId: { __op: 'Delete' } }, CHANGED],
+      ['a list of it', { objectId: ['aRow000000'] }, CHANGED],
+      ['a part of it', { 'objectId.x': 1 }, CHANGED],
+      ['its own', { objectId: 'aRow000000', n: 1 }, 'written'],
+      ['none', { 'profile.name': 'x' }, 'written'],
+    ])('by an update: %s', async (_name, body, expected) => {
+      for (const auth of [nobody, { isMaster: true }])
+        expect(await update('_User', body, auth)).toBe(expected);
+    });
+
+    test('by an update that finds its user by something else than an ID', async () => {
+      const verify = (body: object) => outcome(rest.update(config, nobody, '_User', { username: 'x' }, body));
+      expect(await verify({ emailVerified: true })).toBe('written');
+      expect(await verify({ objectId: 'another000' })).toBe(CHANGED);
+    });
+
+    test.each([
+      ['an ID of the app’s own', { objectId: 'user@example.com' }, 'written'],
+      ['none', { username: 'x' }, 'written'],
+      ['an empty one', { objectId: '' }, NO_ID],
+      ['null', { objectId: null }, NO_ID],
+      ['a role', { objectId: 'role:Admins' }, NO_ID],
+      ['a list', { objectId: ['Xk2p9QaL0b'] }, NO_ID],
+      ['a part', { 'objectId.x': 1 }, CHANGED],
+    ])('by a sign-up: %s', async (_name, body, expected) => {
+      expect(await create('_User', body)).toBe(expected);
+    });
+
+    test('or that has more than a hundred fields, or crashes an app’s own trigger', async () => {
+      const limit = '142 _User is sent more than 100 fields at once: send those that have changed.';
+      expect(await create('_User', fields(101))).toBe(limit);
+      expect(await update('_User', fields(101, 'f.'))).toBe(limit);
+      expect(await create('_User', fields(100))).toBe('written');
+      expect(await create('_User', { photo: FILE })).toBe(notStorable('_User'));
+    });
+
+    test('without a trigger that the app has not; and one that it has is not logged', async () => {
+      expect(server.triggers.getTrigger?.('_User', 'beforeSave', 'app')).toBeUndefined();
+      Parse.Cloud.beforeSave('_User', () => {}, undefined);
+      await server.save('_User', { written: { email: SECRET } });
+      expect(server.logged()).toContain('beforeSave triggered for _User');
+      expect(server.logged()).not.toContain(SECRET);
+    });
+  });
+});
+
+describe('where Parse Server’s writes cannot be seen', () => {
+  const change = () =>
     server.save('_User', {
       written: { objectId: 'another000', email: SECRET },
       stored: { objectId: 'aUser00000' },
     });
-
-  test('are guarded where the policy says so', async () => {
+  beforeEach(() => {
     server.reset();
-    registerGuards(policyOf(true));
-    expect(await update()).toBe("119 A user's objectId cannot change.");
-    expect(server.logged()).not.toContain(SECRET);
+    Object.assign(rest, { create: undefined });
+    warned.mockClear();
+    registerGuards(policyOf(true, true));
   });
 
-  test('are not where it does not', async () => {
-    expect(await update()).toBeUndefined();
+  test('the load says what it means', () => {
+    expect(warned.mock.calls).toEqual([[expect.stringContaining('lib/rest.js was not found')]]);
+  });
+
+  test("triggers reject a user's new ID and a stranger's order of erasure, and nothing of them is logged", async () => {
+    expect(await change()).toBe("119 A user's objectId cannot change.");
+    expect(await server.save('VirgilErasure', { written: { identity: SECRET } })).toBe(
+      '119 VirgilErasure is for the server alone.',
+    );
+    expect(server.logged()).not.toContain(SECRET);
   });
 });
 
