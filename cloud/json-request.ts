@@ -35,6 +35,12 @@ export class ServiceError extends Error {
   }
 }
 
+/** Whether a service rejects this one request, and may well answer another. 401, 403 and 429 would be the same for any. */
+export function isOfRequest(error: unknown): error is ServiceError {
+  const status = (error instanceof ServiceError && error.status) || 0;
+  return status >= 400 && status < 500 && ![401, 403, 429].includes(status);
+}
+
 /**
  * Makes one request over `node:https`, as Node 16 has no `fetch`. Redirects are not followed: they would take the token in
  * its headers elsewhere.

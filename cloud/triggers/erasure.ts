@@ -1,3 +1,4 @@
+import { isOfRequest } from '../json-request';
 import type { Policy } from '../policy';
 import { isIdentifier } from '../session';
 import { virgilCallers } from '../virgil-caller';
@@ -42,7 +43,7 @@ export function registerErasure(policy: Policy['virgil']): (identity: string) =>
     };
   }
   const callerOf = virgilCallers(JOB);
-  let turn = Promise.resolve();
+  let turn = Promise.resolve(false);
   // As performance.now() has it. After a failure: few requests to a service that is away, few lines in the log.
   let restsUntil = 0;
 
@@ -58,30 +59,42 @@ export function registerErasure(policy: Policy['virgil']): (identity: string) =>
     await row.save({ identity, marked, due: new Date(now + due), again, attempts: 0 }, master);
   }
 
-  async function carryOut(row: Parse.Object): Promise<unknown> {
+  /** @returns whether something is left that could not be done */
+  async function carryOut(row: Parse.Object): Promise<boolean> {
     const { identity, marked, due, again = due, attempts = 0 } = row.attributes;
     const now = Date.now();
     const putOff = (to: number, tries: number) => row.save({ due: new Date(to), attempts: tries }, master);
     const isOver = now >= again;
-    if (!isIdentifier(identity)) return row.destroy(master);
     const pause = Math.min(MINUTE_MS * 2 ** attempts, MAX_PAUSE_MS);
-    if (marked !== true && (await isUser(identity))) {
-      // The deletion may be in a transaction that is not committed yet, or this read be of a replica that lags.
-      return isOver ? row.destroy(master) : putOff(Math.min(now + pause, again.getTime()), attempts + 1);
+    const isForged = !isIdentifier(identity);
+    if (isForged || (marked !== true && (await isUser(identity)))) {
+      // The deletion may be in a transaction that is not committed yet.
+      await (isForged || isOver ? row.destroy(master) : putOff(Math.min(now + pause, Number(again)), attempts + 1));
+      return false;
     }
     // First: so nobody else begins it too, and an order that crashes the server does so less and less often.
     await putOff(now + pause, attempts + 1);
-    await eraseAtVirgil(await callerOf(Parse.Server.loggerController, identity), identity);
-    return isOver ? row.destroy(master) : putOff(again, 0);
+    try {
+      await eraseAtVirgil(await callerOf(Parse.Server.loggerController, identity), identity);
+    } catch (error) {
+      // It is tried again, and others need not wait for it.
+      if (!isOfRequest(error)) throw error;
+      complain(`tried again later. ${error.message}`);
+      return true;
+    }
+    await (isOver ? row.destroy(master) : putOff(again, 0));
+    return false;
   }
 
-  async function carryOutDue(): Promise<void> {
+  /** @returns whether something is left that could not be done */
+  async function carryOutDue(): Promise<boolean> {
+    let isLeft = false;
     try {
       while (performance.now() >= restsUntil) {
         const due = new Parse.Query(ERASURE_CLASS).lessThanOrEqualTo('due', new Date()).ascending('due');
         const rows = await due.limit(AT_A_TIME).find(master);
-        if (rows.length === 0) return;
-        await Promise.all(rows.map(carryOut));
+        if (rows.length === 0) return isLeft;
+        isLeft = (await Promise.all(rows.map(carryOut))).some(Boolean) || isLeft;
       }
     } catch (error) {
       restsUntil = performance.now() + MINUTE_MS / 2;
@@ -89,9 +102,10 @@ export function registerErasure(policy: Policy['virgil']): (identity: string) =>
       // Of missing credentials there is a line already.
       if (code !== Parse.Error.SCRIPT_FAILED) complain(`tried again later. ${message}`);
     }
+    return true;
   }
 
-  function inTurn(): Promise<void> {
+  function inTurn(): Promise<boolean> {
     turn = turn.then(carryOutDue);
     return turn;
   }
@@ -119,8 +133,7 @@ export function registerErasure(policy: Policy['virgil']): (identity: string) =>
     restsUntil = 0;
     if (identity && (await isUser(identity))) throw new Error('This user is there still: delete the user.');
     if (identity) await order(identity, false, 0);
-    await inTurn();
-    if (performance.now() < restsUntil) throw new Error('Not all is done, and is tried again. See the log.');
+    if (await inTurn()) throw new Error('Not all is done, and is tried again. See the log.');
   });
   inAMinute();
   return (identity) => erase(identity, true);

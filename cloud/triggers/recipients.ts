@@ -64,7 +64,7 @@ async function fieldFault(
   isNew: boolean,
   sender: string | undefined,
 ): Promise<Fault | undefined> {
-  const { object, policy, values, log } = save;
+  const { object, policy, user, values, log } = save;
   const { recipients, group, mode } = policy;
   const fault = (what: string, code?: number) => faultOfField(save, field, what, code);
   const isOfGroup = group !== undefined && envelope.kind === 'group message';
@@ -101,23 +101,33 @@ async function fieldFault(
   }
   if (isNew && keyIds.size > everyone.length) return stranger();
   try {
-    return await judgeByCards(everyone, (keyIdsOf) => {
+    return await judgeByCards(user?.id ?? sender ?? '', everyone, (keyIdsOf) => {
       const strangers = new Set(keyIds);
+      let isWhole = true;
       for (const identity of everyone) {
+        const known = keyIdsOf(identity);
+        if (!known) {
+          isWhole = false;
+          continue;
+        }
         const who = named(identity);
-        const all = [...keyIdsOf(identity)];
+        const all = [...known];
         const used = all.filter(([keyId]) => keyIds.has(keyId));
         for (const [keyId] of used) strangers.delete(keyId);
         if (isNew && used.some(([, isCurrent]) => !isCurrent)) {
           const mend =
             identity === sender ? 'restore the private key on this device' : 'find that user anew (forceReload)';
-          return fault(`is encrypted for a former key of ${who}: ${mend}, and encrypt it again.`);
+          return {
+            fault: fault(`is encrypted for a former key of ${who}: ${mend}, and encrypt it again.`),
+            of: identity,
+          };
         }
         if (used.length > 0 || !wanted.includes(identity)) continue;
-        if (all.some(([, isCurrent]) => isCurrent)) return lacks(who);
-        return fault(`is not for all: ${who}, who may read the row, has no card. That user must register.`);
+        if (all.some(([, isCurrent]) => isCurrent)) return { fault: lacks(who), of: identity };
+        const noCard = `is not for all: ${who}, who may read the row, has no card. That user must register.`;
+        return { fault: fault(noCard), of: identity };
       }
-      return isNew && strangers.size > 0 ? stranger() : undefined;
+      return isWhole && isNew && strangers.size > 0 ? { fault: stranger() } : undefined;
     });
   } catch (error) {
     log?.warn(`e2ee recipients: ${object.className}: not checked: ${(error as Error).message}`);

@@ -493,6 +493,32 @@ describe('a Virgil Cloud that fails', () => {
     expect(logged).toHaveLength(1);
   });
 
+  test.each([400, 413])(
+    'with %i for one user does not keep others waiting, and the job says that it is left',
+    async (status) => {
+      const faulty = await register();
+      fault = (request, response, next) => {
+        const [, payload = ''] = (request.headers.authorization ?? '').split('.');
+        const { sub } = JSON.parse(Buffer.from(payload, 'base64url').toString());
+        if (sub === `identity-${faulty}`) fail(status)(request, response, next);
+        else next();
+      };
+      await remove(faulty);
+      const next = await register();
+      await remove(next);
+      expect(await held(next)).toBe(NOTHING);
+      expect(logged).toEqual([
+        expect.stringMatching(`^virgil-erase: tried again later. POST /\\S+ was answered ${status}.$`),
+      ]);
+      later(MINUTE);
+      await expect(job()).rejects.toThrow('Not all is done, and is tried again. See the log.');
+      fault = undefined;
+      later(61 * MINUTE);
+      await job();
+      expect(await held(faulty)).toBe(NOTHING);
+    },
+  );
+
   test('keeps a deletion waiting for 3 s, whatever it hangs at', async () => {
     const id = await register();
     waits.length = 0;

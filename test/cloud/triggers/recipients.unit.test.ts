@@ -332,6 +332,8 @@ describe('Virgil Cloud', () => {
     jest.spyOn(performance, 'now').mockImplementation(() => now++);
   });
   afterEach(() => jest.restoreAllMocks());
+  // The pause ends before the tests that follow.
+  afterAll(() => jest.spyOn(performance, 'now').mockImplementation(() => (now += 5_000)));
 
   test.each([500, 401])(
     'that answers %i: the save is accepted or refused as the policy says, and logged',

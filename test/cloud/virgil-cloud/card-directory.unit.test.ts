@@ -6,7 +6,7 @@ import type { Card } from '../../../cloud/virgil-cloud/cards';
 const LIFETIME = 300_000;
 const PAUSE = 5_000;
 const AWAY = new ServiceError('is away');
-const REFUSED = new ServiceError('was answered 401', 401);
+const TOO_LARGE = new ServiceError('was answered with more than 4 bytes', 413);
 
 /** A card of this identity, whose public key is a text. */
 const card = (identity: string, key: string, previousCardId?: string): Card => ({
@@ -23,6 +23,8 @@ function setUp() {
     cards: ['alice', 'bob', 'carol'].map((identity) => card(identity, `${identity} 1`)),
     now: 0,
     error: undefined as Error | undefined,
+    /** A search for one of these is rejected. */
+    faulty: new Set<string>(),
     /** Holds each search up until it is called. */
     held: undefined as (() => void)[] | undefined,
     searches: [] as string[][],
@@ -33,6 +35,7 @@ function setUp() {
       const { error, cards } = cloud;
       if (cloud.held) await new Promise<void>((go) => cloud.held?.push(go));
       if (error) throw error;
+      if (identities.some((identity) => cloud.faulty.has(identity))) throw TOO_LARGE;
       return cards.filter(({ identity }) => identities.includes(identity));
     },
     () => cloud.now,
@@ -40,13 +43,15 @@ function setUp() {
   return {
     cloud,
     /** Whether each has the key as a current one: `ok`, or whom it is wrong of; or the error. */
-    async ask(keys: Record<string, string>): Promise<string> {
+    async ask(keys: Record<string, string>, caller = 'a caller'): Promise<string> {
       try {
-        const wrong = await judge(Object.keys(keys), (keyIdsOf) =>
-          Object.keys(keys).find(
-            (identity) => keyIdsOf(identity).get(keyId(keys[identity] as string)) !== true,
-          ),
-        );
+        const wrong = await judge(caller, Object.keys(keys), (keyIdsOf) => {
+          const of = Object.keys(keys).find((identity) => {
+            const known = keyIdsOf(identity);
+            return known && known.get(keyId(keys[identity] as string)) !== true;
+          });
+          return of === undefined ? undefined : { fault: of, of };
+        });
         return wrong ?? 'ok';
       } catch (error) {
         return (error as Error).message;
@@ -73,9 +78,9 @@ test('what is known of each identity is its key IDs, of 8 bytes and of 32, and w
     card('carol', 'again'),
   ]);
   const seen: Record<string, object> = {};
-  await judge(['alice', 'bob', 'carol', 'dave'], (keyIdsOf) => {
+  await judge('a caller', ['alice', 'bob', 'carol', 'dave'], (keyIdsOf) => {
     for (const identity of ['alice', 'bob', 'carol', 'dave'])
-      seen[identity] = Object.fromEntries(keyIdsOf(identity));
+      seen[identity] = Object.fromEntries(keyIdsOf(identity) ?? []);
     return undefined;
   });
   const both = (key: string, isCurrent: boolean) => ({
@@ -251,30 +256,178 @@ describe('a Virgil Cloud that fails', () => {
     expect(cloud.searches).toHaveLength(4);
   });
 
-  test('a refusal is no failure: it is asked again at once, and what is remembered counts', async () => {
+  test.each([401, 403, 429])(
+    'by %i, which any search would be answered, is left alone too',
+    async (status) => {
+      const { cloud, ask } = setUp();
+      await ask({ alice: 'alice 1' });
+      cloud.now = LIFETIME + 1;
+      cloud.error = new ServiceError('rejected', status);
+      expect(await ask({ bob: 'bob 1', carol: 'carol 1' })).toBe('rejected');
+      expect(await ask({ alice: 'alice 1' })).toBe('ok');
+      expect(cloud.searches).toHaveLength(2);
+      cloud.error = undefined;
+      cloud.now += PAUSE;
+      expect(await ask({ bob: 'bob 1' })).toBe('ok');
+    },
+  );
+
+  test('nobody waits for longer than 3 s: after that, what is remembered counts', async () => {
     const { cloud, ask } = setUp();
-    await ask({ alice: 'alice 1' });
+    await ask({ bob: 'bob 1' });
     cloud.now = LIFETIME + 1;
-    cloud.error = REFUSED;
-    expect(await ask({ bob: 'bob 1' })).toBe(REFUSED.message);
-    expect(await ask({ alice: 'alice 1' })).toBe('ok');
-    cloud.error = undefined;
-    expect(await ask({ bob: 'bob 1' })).toBe('ok');
+    cloud.held = [];
+    jest.useFakeTimers({ doNotFake: ['setImmediate', 'nextTick', 'queueMicrotask', 'performance'] });
+    try {
+      let isOver = false;
+      const asked = [ask({ bob: 'bob 1' }), ask({ bob: 'bob 1', alice: 'alice 1' }), ask({ bob: 'bob 2' })];
+      const all = Promise.all(asked).finally(() => {
+        isOver = true;
+      });
+      await settle();
+      jest.advanceTimersByTime(2_999);
+      await settle();
+      expect(isOver).toBe(false);
+      jest.advanceTimersByTime(1);
+      const late = 'POST /card/v5/actions/search was not answered within 3 s.';
+      expect(await all).toEqual(['ok', late, late]);
+    } finally {
+      jest.useRealTimers();
+      cloud.held[0]?.();
+    }
+  });
+});
+
+describe('an identity that Virgil Cloud rejects a search for', () => {
+  const people = (count: number) =>
+    Object.fromEntries(Array.from({ length: count }, (_, i) => [`user${i}`, `user${i}`]));
+  const publish = (cloud: ReturnType<typeof setUp>['cloud'], count: number) => {
+    cloud.cards = Object.keys(people(count)).map((identity) => card(identity, identity));
+  };
+
+  test.each([0, 24, 25, 49])(
+    'is found among fifty by 13 searches, and fails nobody else: number %i',
+    async (n) => {
+      const { cloud, ask } = setUp();
+      publish(cloud, 50);
+      cloud.faulty.add(`user${n}`);
+      const all = ask(people(50));
+      expect(await all).toBe(TOO_LARGE.message);
+      expect(cloud.searches.length).toBeLessThanOrEqual(13);
+      const { [`user${n}`]: _faulty, ...others } = people(50);
+      expect(await ask(others)).toBe('ok');
+      expect(cloud.searches.length).toBeLessThanOrEqual(13); // they were read
+    },
+  );
+
+  test('is found although there are ten: a batch takes at most 16 searches, the rest goes into the next', async () => {
+    const { cloud, ask } = setUp();
+    publish(cloud, 50);
+    for (let n = 0; n < 50; n += 5) cloud.faulty.add(`user${n}`);
+    const others = Object.fromEntries(
+      Object.entries(people(50)).filter(([identity]) => !cloud.faulty.has(identity)),
+    );
+    expect(await ask(people(50))).toBe(TOO_LARGE.message);
+    expect(cloud.searches.length).toBeLessThanOrEqual(80);
+    cloud.searches.length = 0;
+    expect(await ask(others)).toBe('ok');
+    expect(cloud.searches).toEqual([]); // they were read
   });
 
-  test('a refusal of some is not one of all', async () => {
+  test('is searched alone for 300 s, and then with others again', async () => {
     const { cloud, ask } = setUp();
-    cloud.cards = Array.from({ length: 60 }, (_, i) => card(`user${i}`, `user${i}`));
+    cloud.faulty.add('eve');
+    expect(await ask({ eve: 'a key', alice: 'alice 1' })).toBe(TOO_LARGE.message);
+    cloud.now = LIFETIME - 1;
+    cloud.searches.length = 0;
+    await ask({ eve: 'a key', bob: 'bob 1' });
+    expect(new Set(cloud.searches)).toEqual(new Set([['bob'], ['eve']]));
+    cloud.faulty.clear();
+    cloud.now += LIFETIME;
+    cloud.searches.length = 0;
+    expect(await ask({ eve: 'a key', carol: 'carol 1' })).toBe('eve'); // who has no card
+    expect(cloud.searches).toEqual([['eve', 'carol']]);
+  });
+
+  test('does not delay others while it is searched', async () => {
+    const { cloud, ask } = setUp();
+    cloud.faulty.add('eve');
+    await ask({ eve: 'a key' });
     cloud.held = [];
-    cloud.error = REFUSED;
-    const all = ask(Object.fromEntries(cloud.cards.map(({ identity }) => [identity, identity])));
+    const eve = ask({ eve: 'a key' });
+    await settle();
+    const alice = ask({ alice: 'alice 1' });
+    await settle();
+    expect(cloud.searches.slice(-2)).toEqual([['eve'], ['alice']]);
+    cloud.held[1]?.();
+    expect(await alice).toBe('ok');
+    cloud.held[0]?.();
+    expect(await eve).toBe(TOO_LARGE.message);
+  });
+});
+
+describe('one caller does not delay another', () => {
+  const madeUp = (n: number) =>
+    Object.fromEntries(Array.from({ length: 99 }, (_, i) => [`nobody${n}-${i}`, 'a key']));
+
+  test('a save is answered as soon as its own identities are read, or one of them is at fault', async () => {
+    const { cloud, ask } = setUp();
+    cloud.held = [];
+    const attack = Array.from({ length: 10 }, (_, n) => ask(madeUp(n), 'mallory'));
+    await settle();
+    const alice = ask({ alice: 'alice 1', bob: 'bob 1' }, 'alice');
+    await settle();
+    cloud.held.shift()?.(); // the search that was under way
+    await settle();
+    expect(cloud.searches[1]).toContain('alice');
+    expect(cloud.searches[1]).toContain('bob');
+    cloud.held.shift()?.();
+    expect(await alice).toBe('ok');
+    while (cloud.held.length > 0) {
+      cloud.held.shift()?.();
+      await settle();
+    }
+    for (const [n, answer] of (await Promise.all(attack)).entries()) expect(answer).toMatch(`nobody${n}-`);
+    // One identity at fault is enough: 10 saves of 99 made-up readers would be 20 searches.
+    expect(cloud.searches.length).toBeLessThan(20);
+  });
+
+  test('two hundred callers at once have their turns', async () => {
+    const { cloud, ask } = setUp();
+    cloud.held = [];
+    const attack = Array.from({ length: 200 }, (_, n) => ask(madeUp(n), `mallory ${n}`));
+    await settle();
+    const alice = ask({ alice: 'alice 1' }, 'alice');
+    let searches = 0;
+    let answer: string | undefined;
+    alice.then((verdict) => {
+      answer = verdict;
+    });
+    for (; answer === undefined && searches < 20; searches++) {
+      await settle();
+      cloud.held.shift()?.();
+      await settle();
+    }
+    expect(answer).toBe('ok');
+    expect(searches).toBeLessThanOrEqual(6);
+    cloud.held = undefined;
+    void attack;
+  });
+
+  test('a caller may have a thousand identities in the queue', async () => {
+    const { cloud, ask } = setUp();
+    cloud.held = [];
+    const many = Object.fromEntries(Array.from({ length: 1050 }, (_, i) => [`nobody${i}`, 'a key']));
+    const first = ask({ alice: 'alice 1' }, 'mallory');
+    await settle();
+    const over = ask(many, 'mallory');
+    const bob = ask({ bob: 'bob 1' }, 'bob');
     await settle();
     const [go] = cloud.held;
-    cloud.error = cloud.held = undefined;
+    cloud.held = undefined;
     go?.();
-    expect(await all).toBe(REFUSED.message);
-    cloud.searches.length = 0;
-    expect(await ask({ user59: 'user59' })).toBe('ok');
-    expect(cloud.searches).toEqual([]);
+    expect([await first, await bob]).toEqual(['ok', 'ok']);
+    expect(await over).toMatch(/^nobody\d+$/);
+    expect(cloud.searches.flat().length).toBeLessThan(150);
   });
 });

@@ -104,8 +104,51 @@ test('answers without a body are good ones', async () => {
 
 test('a service that goes on giving out revoked cards is not asked for ever, and nothing is said to be done', async () => {
   published = [model({})];
-  await expect(erase()).rejects.toThrow('Virgil Cloud goes on giving out cards after they were revoked.');
-  expect(asked).toHaveLength(20);
+  await expect(erase()).rejects.toThrow('Virgil Cloud gives out more cards than one attempt revokes.');
+  expect(asked.filter((path) => path.startsWith(REVOKE))).toHaveLength(10);
+  expect(asked.slice(-5)).toEqual(RESETS); // the backups are wiped all the same
+});
+
+test('of thousands of cards one attempt revokes fifty, and the next goes on', async () => {
+  published = Array.from({ length: 5000 }, (_, n) => model({ n }));
+  const all = published;
+  let revoked = 0;
+  answer = (path) => {
+    if (path.startsWith(REVOKE)) published = all.slice(++revoked);
+    return { body: path.endsWith('search') ? published : {} };
+  };
+  await expect(erase()).rejects.toMatchObject({ status: 413 });
+  expect(revoked).toBe(50);
+  published = all.slice(-10);
+  revoked = all.length - 10;
+  await erase();
+  expect(published).toEqual([]);
+});
+
+test('an answer of tens of megabytes is read, and cards of others and what is not a card are left alone', async () => {
+  const other = model({ identity: 'somebodyElse' });
+  const big = model({ text: 'x'.repeat(20 * 1024 * 1024) });
+  published = [
+    null,
+    5,
+    [],
+    { content_snapshot: { length: 2e9 } },
+    model({ public_key: { length: 2e9 } }),
+    other,
+    big,
+  ] as object[];
+  answer = (path) => {
+    if (path.startsWith(REVOKE)) published = [other];
+    return { body: path.endsWith('search') ? published : {} };
+  };
+  await erase();
+  expect(asked.filter((path) => path.startsWith(REVOKE))).toHaveLength(1);
+});
+
+test('a search that is rejected for this identity does not keep its backups', async () => {
+  answer = (path) => (path.endsWith('search') ? { status: 400, body: {} } : { body: {} });
+  await expect(erase()).rejects.toMatchObject({ status: 400 });
+  expect(asked).toEqual(['/card/v5/actions/search', ...RESETS]);
 });
 
 test.each([300, 401, 404, 500])('a %i at any request is a failure', async (status) => {
