@@ -1,6 +1,7 @@
+import { defineFunctions } from './functions/define';
 import { nexmoCreateUser } from './functions/nexmo-create-user';
 import { nexmoJwt } from './functions/nexmo-jwt';
-import { virgilJwt } from './functions/virgil-jwt';
+import { virgilJwt as issuesVirgilJwts } from './functions/virgil-jwt';
 import type { Policy } from './policy';
 import { registerErasure } from './triggers/erasure';
 import { registerFileGuard } from './triggers/file-guard';
@@ -9,9 +10,14 @@ import { registerGuards } from './triggers/register-guards';
 /** back4app.json, validated and compiled in by the build. */
 declare const POLICY: Policy;
 
-Parse.Cloud.define('virgil-jwt', virgilJwt(POLICY.virgil));
-Parse.Cloud.define('nexmo-jwt', nexmoJwt(POLICY.nexmo));
-Parse.Cloud.define('nexmo-create-user', nexmoCreateUser(POLICY.nexmo));
+/** For an app with a check of its own: the handler of `virgil-jwt`, to be returned from a function of another name. */
+export const virgilJwt = issuesVirgilJwts(POLICY.virgil);
+
+defineFunctions({
+  'virgil-jwt': virgilJwt,
+  'nexmo-jwt': nexmoJwt(POLICY.nexmo),
+  'nexmo-create-user': nexmoCreateUser(POLICY.nexmo),
+});
 
 if (POLICY.files) registerFileGuard(POLICY.files);
 

@@ -30,7 +30,15 @@ export interface FilePolicy {
 }
 
 /** A type of Parse's that a plain field may have. */
-export type PlainType = 'String' | 'Number' | 'Boolean' | 'Date' | `Pointer<${string}>`;
+export type PlainType =
+  | 'String'
+  | 'Number'
+  | 'Boolean'
+  | 'Date'
+  | `Pointer<${string}>`
+  /** Of identifiers, such as an `objectId`. */
+  | 'Array<String>'
+  | `Array<Pointer<${string}>>`;
 
 export interface ClassPolicy {
   /** Refuse what is not as it must be, or only write it down. */
@@ -51,10 +59,10 @@ export interface ClassPolicy {
   maxPlainBytes: number;
   /** Accept what the deprecated `encrypt()` makes, whose signature of the plaintext anyone can read. */
   allowLegacyEncrypt: boolean;
-  /** Whom ciphertext must be encrypted for: who may read the row by its ACL, or whom these plain fields name. */
+  /** Whom ciphertext must be encrypted for: who may read the row by its ACL, or whom these plain fields name, lists too. */
   recipients?: 'acl' | string[];
   /** What becomes of a save whose recipients cannot be checked, since Virgil Cloud does not answer. */
   recipientsOutage?: 'accept' | 'refuse';
-  /** The plain field that holds the ID of the group that a group message belongs to. */
+  /** The plain field that holds the ID of the group that a group message belongs to, as a string or as a Pointer's ID. */
   group?: string;
 }

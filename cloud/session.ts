@@ -109,12 +109,12 @@ export function isIdentifier(value: unknown): value is string {
 }
 
 /**
- * The identity that a plain field of this type holds, as a string or as a Pointer to a user; undefined where it holds none:
- * "*" and "role:…" are nobody's objectId, and an ACL made of one would let the public in.
+ * The identity that a plain field of this type holds, as a string or as a Pointer to a user; undefined for anything else: "*"
+ * and "role:…" are nobody's objectId, and an ACL made of one would let the public in.
  */
 export function identityIn(value: unknown, type: PlainType | undefined): string | undefined {
   const isUser = value instanceof Parse.Object && value.className === '_User';
-  const id = type === 'Pointer<_User>' ? isUser && value.id : value;
+  const id = type?.includes('Pointer<_User>') ? isUser && value.id : value;
   return isIdentifier(id) ? id : undefined;
 }
 

@@ -9,6 +9,12 @@ type Validator = Parameters<Register>[2];
 /** Makes what is registered for a class of the app's own trigger, where it has one. */
 export type Beside = (appTrigger?: Handler) => Handler;
 
+/** Those of the user who saves or deletes an object, while its trigger runs. */
+const roles = new WeakMap<Parse.Object, readonly string[]>();
+
+/** The roles of the user whose save has a trigger run for this object, as an ACL names them, where they are known. */
+export const rolesOfCaller = (object: Parse.Object) => roles.get(object);
+
 type ParseClass = string | { className?: string; name: string };
 
 /**
@@ -34,10 +40,12 @@ export function registerBeside(
   const triggers = triggerRegistry();
   if (triggers) {
     const hidden = new Set([...ours.keys(), ...alsoHidden]);
-    beforeEachTrigger(triggers, (running, object, original) => {
+    beforeEachTrigger(triggers, (running, object, original, auth) => {
+      if (running !== type || !object || !hidden.has(object.className)) return;
       // The row that is deleted is the object itself.
-      if (running === type && object && hidden.has(object.className))
-        hideFromLog(object, type === 'beforeSave' ? original : object);
+      hideFromLog(object, type === 'beforeSave' ? original : object);
+      const { userRoles } = Object(auth);
+      if (Array.isArray(userRoles)) roles.set(object, userRoles);
     });
   } else {
     console.warn(

@@ -4,6 +4,7 @@ import { identityIn, invalidSession, isIdentifier } from '../session';
 import { isEncryptedFile } from './file-guard';
 import type { Write } from './parse-server-internals';
 import { recipientsFault } from './recipients';
+import { changedFields, mayRead, rightsGiven } from './unchanged';
 import { harmIn, hasOnlyNames } from './written-json';
 
 /** The request of a `beforeSave` trigger, as far as Parse Server 5 to 9 agree on it. */
@@ -13,6 +14,8 @@ export interface SaveRequest {
   user?: Parse.User;
   master: boolean;
   log?: { warn(message: string): void };
+  /** Of the user, as an ACL names them: `role:Admins`. Absent where they are not known. */
+  roles?: readonly string[];
 }
 
 /** A save, and what its class demands. */
@@ -20,8 +23,10 @@ export interface Save extends SaveRequest {
   policy: ClassPolicy;
   /** What the object will hold: read once, as the SDK makes it anew each time. */
   values: Record<string, unknown>;
-  /** The names of the fields that the save writes. */
-  written: string[];
+  /** The names of the fields that the save changes. */
+  changed: string[];
+  /** The identity that the stored row names as its sender. */
+  storedSender: string | undefined;
   /** What encrypted fields hold, as they are recognised. */
   envelopes: Map<string, Envelope>;
 }
@@ -37,12 +42,15 @@ export function faultOfField({ object }: Save, field: string, what: string, code
 const GRANTEE = /^(?:[\w.@-]{1,64}|role:[\w -]{1,128})$/;
 // What one of them may do, as JSON.
 const RIGHTS = /^\{(?:"(?:read|write)":(?:true|false),?){0,2}\}$/;
+const PUBLIC = '*';
 const MAX_GRANTEES = 1000;
+const MAX_ELEMENTS = 100;
 // The years that every database takes. One that does not fails, and Parse Server logs the whole statement.
 const FIRST_TIME = Date.parse('0001-01-01T00:00:00.000Z');
 const LAST_TIME = Date.parse('9999-12-31T23:59:59.999Z');
-// What is no name, or a long one, may be a text, and what we say of it is logged.
+// Anything else, or a longer one, may be a text, and what we say of it is logged.
 const FIELD_NAME = /^[A-Za-z]\w{0,63}$/;
+const CLASS_NAME = /^\w{1,128}$/;
 
 /** Fields that every class has, and that Parse Server looks after. */
 export const PARSE_FIELDS = ['objectId', 'createdAt', 'updatedAt', 'ACL'];
@@ -63,18 +71,39 @@ export function checkWrite({ className, auth, body }: Write, policy: ClassPolicy
 }
 
 /**
- * Refuses a save that would store readable text or let a stranger at somebody's message. It checks the fields that the
- * save writes, whoever writes them, and gives a new object that comes without an ACL to its sender alone. Where the policy's
- * mode is `report` it changes and refuses nothing, but writes a line of level `warn` into the log.
+ * Rejects a save that would store readable text, or that lets a stranger at somebody's message. It checks the fields that the
+ * save changes, by whatever client or key, and gives a new object that comes without an ACL to its sender alone. Where the
+ * policy's mode is `report` it changes and rejects nothing, but writes a line of level `warn` into the log.
  * @param policy what the object's class demands
  * @throws Parse.Error, the first that applies: 209 nobody saves; 142 a field that the policy does not name; 116 a payload
- *   over the limit; 142 a field missing or not what it must be; 119 a sender or an ACL that may not be. Where the policy
- *   has `recipients` or `group` a promise follows, which rejects with what `recipientsFault` finds
+ *   over the limit; 142 a field missing or not what it must be; 119 a sender or an ACL that may not be. A promise that
+ *   rejects with the same where `protectedFields` hides the sender, who is asked of the database, and where the policy has
+ *   `recipients` or `group`: then also with what `recipientsFault` finds
  */
 export function checkSave(request: SaveRequest, policy: ClassPolicy): void | Promise<void> {
-  const { object, original, user, master, log } = request;
-  const [values, written] = [object.attributes, object.dirtyKeys()];
-  const save = { object, original, user, master, log, policy, values, written, envelopes: new Map() };
+  const { object, original, user, master } = request;
+  const written = object.dirtyKeys();
+  const { sender } = policy;
+  const matters = [sender, ...ciphertextIn(policy)].some((field) => field && written.includes(field));
+  if (!sender || !original || original.has(sender) || master || !user || !matters) {
+    return check(request, policy, written, original && sender ? original.get(sender) : undefined);
+  }
+  const query = new Parse.Query(object.className).select(sender);
+  const stored = query.get(original.id as string, { useMasterKey: true });
+  return stored.then((row) => check(request, policy, written, row.get(sender)));
+}
+
+function check(request: SaveRequest, policy: ClassPolicy, written: string[], sender: unknown): void | Promise<void> {
+  const { object, original, user, master, log, roles } = request;
+  const storedSender = policy.sender ? identityIn(sender, policy.types[policy.sender]) : undefined;
+  const isSender = storedSender !== undefined && storedSender === user?.id;
+  const mayKnow = original !== undefined && (master || isSender || mayRead(original, user, roles));
+  const save: Save = {
+    ...{ object, original, user, master, log, policy, storedSender },
+    values: object.attributes,
+    changed: changedFields(request, written, mayKnow),
+    envelopes: new Map(),
+  };
   const isReport = policy.mode === 'report';
   const act = (fault: Fault | undefined) => {
     if (fault && !isReport) throw new Parse.Error(...fault);
@@ -84,6 +113,8 @@ export function checkSave(request: SaveRequest, policy: ClassPolicy): void | Pro
   act(fault);
   if (fault) return;
   if (noAcl(save)) object.setACL(onlyFor(senderOf(save)));
+  // To remove a column that PostgreSQL does not have fails, and Parse Server logs its name, which the client has made up.
+  if (!isReport) for (const field of unknownFields(save)) if (!original?.has(field)) object.revert(field);
   if (policy.recipients || policy.group) return recipientsFault(save, senderOf(save)).then(act);
 }
 
@@ -108,32 +139,41 @@ function wrongId({ object, original }: Save): Fault | undefined {
   return [Parse.Error.VALIDATION_ERROR, `The ID of a ${object.className} cannot be written like this.`];
 }
 
-function unknownField({ object, policy, written }: Save): Fault | undefined {
-  const known = [...PARSE_FIELDS, ...ciphertextIn(policy), ...policy.plain];
-  const field = written.find((key) => !known.includes(key));
+/** A save may remove a field that the stored row has, as that leaks nothing. */
+function unknownField(save: Save): Fault | undefined {
+  const { object } = save;
+  const unknown = unknownFields(save);
+  const field = unknown.find((key) => !isRemoved(object, key));
   if (field === undefined) return;
   const name = FIELD_NAME.test(field) ? `${object.className}.${field}` : `A field of ${object.className}`;
   const message = `${name} is not in the policy: name it in back4app.json, or leave it out.`;
   return [Parse.Error.VALIDATION_ERROR, message];
 }
 
+function unknownFields({ policy, changed }: Save): string[] {
+  const known = [...PARSE_FIELDS, ...ciphertextIn(policy), ...policy.plain];
+  return changed.filter((field) => !known.includes(field));
+}
+
+const isRemoved = (object: Parse.Object, field: string) => object.op(field) instanceof Parse.Op.Unset;
+
 /** The fields whose values nobody but their readers can read. */
 const ciphertextIn = ({ encrypted, files = [] }: ClassPolicy) => [...encrypted, ...files];
 
 function tooLarge(save: Save): Fault | undefined {
-  const { policy, values, written } = save;
+  const { policy, values, changed } = save;
   const isTooLarge = (value: unknown) => typeof value === 'string' && Buffer.byteLength(value) > policy.maxPayloadBytes;
-  const field = policy.encrypted.find((key) => written.includes(key) && isTooLarge(values[key]));
+  const field = policy.encrypted.find((key) => changed.includes(key) && isTooLarge(values[key]));
   if (field === undefined) return;
   const what = `is over ${policy.maxPayloadBytes} bytes, the policy's maxPayloadBytes.`;
   return faultOfField(save, field, what, Parse.Error.OBJECT_TOO_LARGE);
 }
 
 function notCiphertext(save: Save): Fault | undefined {
-  const { original, policy, values, written, envelopes } = save;
+  const { original, policy, values, changed, envelopes } = save;
   for (const field of policy.encrypted) {
     // On create all of them must be there.
-    if (original && !written.includes(field)) continue;
+    if (original && !changed.includes(field)) continue;
     const envelope = envelopeIn(values[field], policy);
     if (typeof envelope === 'string') {
       const call = policy.group && values[policy.group] ? 'group.encrypt' : 'authEncrypt';
@@ -144,16 +184,22 @@ function notCiphertext(save: Save): Fault | undefined {
 }
 
 function notPlain(save: Save): Fault | undefined {
-  const { policy, values, written } = save;
+  const { policy, values, changed } = save;
   for (const field of policy.plain) {
-    if (!written.includes(field) || isNothing(save, field)) continue;
+    if (!changed.includes(field) || isNothing(save, field)) continue;
     const type = policy.types[field];
-    const held = plainType(values[field], policy);
+    const value = values[field];
+    if (type?.startsWith('Array<')) {
+      if (isListOf(type, value, policy)) continue;
+      return faultOfField(save, field, `must be an ${type} of at most ${MAX_ELEMENTS} identifiers.`);
+    }
+    const held = plainType(value, policy);
     if (held && held === (type ?? held)) continue;
     const size = `of at most ${policy.maxPlainBytes} bytes`;
+    const list = 'A list needs the type Array<String> or Array<Pointer<Class>> in back4app.json';
     const allowed = type
       ? `must be a ${type}${type === 'String' ? ` ${size}` : ''}`
-      : `may hold a string ${size}, a number, a boolean, a Date or a Pointer`;
+      : `may hold a string ${size}, a number, a boolean, a Date or a Pointer${Array.isArray(value) ? `. ${list}` : ''}`;
     return faultOfField(save, field, `${allowed}.`);
   }
 }
@@ -167,24 +213,33 @@ function plainType(value: unknown, { maxPlainBytes }: ClassPolicy): PlainType | 
   if (typeof value === 'number') return Number.isFinite(value) ? 'Number' : undefined;
   if (value instanceof Date) return +value >= FIRST_TIME && +value <= LAST_TIME ? 'Date' : undefined;
   if (!(value instanceof Parse.Object)) return typeof value === 'boolean' ? 'Boolean' : undefined;
-  return isShort(value.id) && isShort(value.className) ? `Pointer<${value.className}>` : undefined;
+  const { id, className } = value;
+  return isShort(id) && isShort(className) && CLASS_NAME.test(className) ? `Pointer<${className}>` : undefined;
+}
+
+/** Whether a value is a list of this type: short, and of identifiers or Pointers, so that no text hides in it. */
+function isListOf(type: string, value: unknown, policy: ClassPolicy): boolean {
+  if (!Array.isArray(value) || value.length > MAX_ELEMENTS) return false;
+  return value.every((element) =>
+    type === 'Array<String>' ? isIdentifier(element) : `Array<${plainType(element, policy)}>` === type,
+  );
 }
 
 /** Whether a field is taken away. An operation on relations leaves no value either, and stores an object. */
 function isNothing({ object, values }: Save, field: string): boolean {
-  return values[field] === null || (values[field] === undefined && object.op(field) instanceof Parse.Op.Unset);
+  return values[field] === null || (values[field] === undefined && isRemoved(object, field));
 }
 
 function notFile(save: Save): Fault | undefined {
-  const { policy, values, written } = save;
+  const { policy, values, changed } = save;
   const isGood = (key: string) => isNothing(save, key) || isEncryptedFile(values[key]);
-  const field = policy.files?.find((key) => written.includes(key) && !isGood(key));
+  const field = policy.files?.find((key) => changed.includes(key) && !isGood(key));
   if (field === undefined) return;
   return faultOfField(save, field, 'must be nothing, or a Parse.File that was uploaded encrypted.');
 }
 
 function wrongSender(save: Save): Fault | undefined {
-  const { object, original, user, master, policy, values, written } = save;
+  const { object, original, user, master, policy, values, changed, storedSender } = save;
   if (!policy.sender) return;
   const { OPERATION_FORBIDDEN } = Parse.Error;
   const type = policy.types[policy.sender];
@@ -195,36 +250,43 @@ function wrongSender(save: Save): Fault | undefined {
     const what = `must be ${form} the user who saves the object.`;
     return faultOfField(save, policy.sender, what, OPERATION_FORBIDDEN);
   }
-  const stored = identityIn(original.get(policy.sender), type);
-  // A sender that `protectedFields` hides from the caller is undefined here, and so nobody.
-  if (written.includes(policy.sender) && (stored === undefined || sender !== stored)) {
+  const isSender = storedSender !== undefined && storedSender === user?.id;
+  // A sender whom `protectedFields` hides may write the field all the same; a guess of anybody else is not answered.
+  if (changed.includes(policy.sender) && !(isSender && sender === storedSender)) {
     return faultOfField(save, policy.sender, 'cannot change once it is saved.', OPERATION_FORBIDDEN);
   }
-  const isSender = stored !== undefined && stored === user?.id;
-  if (!isSender && !master && ciphertextIn(policy).some((key) => written.includes(key))) {
+  if (!isSender && !master && ciphertextIn(policy).some((key) => changed.includes(key))) {
     return [OPERATION_FORBIDDEN, `Only its sender may change what is encrypted in ${object.className}.`];
   }
 }
 
-function openAcl({ object, original, values: { ACL }, written }: Save): Fault | undefined {
-  if (!written.includes('ACL')) return;
+function openAcl({ object, original, master, values: { ACL }, changed }: Save): Fault | undefined {
+  if (!changed.includes('ACL')) return;
+  const fault = (what: string): Fault => [Parse.Error.OPERATION_FORBIDDEN, `${object.className} ${what}`];
   const grantees = Object.entries(ACL instanceof Parse.ACL ? ACL.toJSON() : {});
-  const isGood = ([id, rights]: [string, unknown]) => GRANTEE.test(id) && RIGHTS.test(JSON.stringify(rights));
-  const isTakenAway = original && !(ACL instanceof Parse.ACL);
-  // "*" is the public; a text in the place of an ID would be stored and logged.
-  if (!isTakenAway && grantees.length <= MAX_GRANTEES && grantees.every(isGood)) return;
-  const what = 'needs an ACL that names users or roles: the public may neither read nor write it.';
-  return [Parse.Error.OPERATION_FORBIDDEN, `${object.className} ${what}`];
+  if (grantees.length > MAX_GRANTEES) {
+    return fault(`has an ACL of more than ${MAX_GRANTEES} users and roles: give the right to a role.`);
+  }
+  // Anything but rights, and a text in the place of an ID, would be stored and logged.
+  const isGood = ([id, rights]: [string, unknown]) =>
+    (GRANTEE.test(id) || id === PUBLIC) && RIGHTS.test(JSON.stringify(rights));
+  const isTakenAway = original && (ACL instanceof Parse.ACL ? !master && isEmpty(ACL) : true);
+  if (!isTakenAway && grantees.every(isGood) && !(ACL instanceof Parse.ACL && PUBLIC in rightsGiven(ACL))) return;
+  return fault('needs an ACL that names users or roles: the public may neither read nor write it.');
 }
 
-function noAcl({ original, values }: Save): Fault | undefined {
-  if (original || values.ACL instanceof Parse.ACL) return;
+/** The SDK makes an ACL that gives nobody a right of `null`: with the master key alone it is taken for what it says. */
+function noAcl({ original, master, values: { ACL } }: Save): Fault | undefined {
+  if (original || (ACL instanceof Parse.ACL && (master || !isEmpty(ACL)))) return;
   return [Parse.Error.OPERATION_FORBIDDEN, 'No ACL: it would be readable by its sender alone.'];
 }
 
+const isEmpty = (acl: Parse.ACL) => Object.keys(rightsGiven(acl)).length === 0;
+
 /** Who writes the row: where the policy names no sender, the caller. */
-function senderOf({ values, user, policy: { sender, types } }: Save): string | undefined {
-  return sender ? identityIn(values[sender], types[sender]) : user?.id;
+function senderOf({ values, user, storedSender, policy: { sender, types } }: Save): string | undefined {
+  if (!sender) return user?.id;
+  return storedSender ?? identityIn(values[sender], types[sender]);
 }
 
 function onlyFor(owner: string | undefined): Parse.ACL {

@@ -25,8 +25,17 @@ export interface Write {
   body: Record<string, unknown>;
 }
 
-type Wrappable = (...args: never[]) => Promise<unknown>;
-type Act = (...args: unknown[]) => void;
+/** A handler of a Cloud Function, as the registry keeps it. */
+type FunctionHandler = (...args: never[]) => unknown;
+
+interface FunctionRegistry {
+  getFunction(name: string, appId: string | undefined): FunctionHandler | undefined;
+  addFunction(name: string, handler: FunctionHandler, validator: unknown, appId: string | undefined): void;
+}
+
+type Wrappable = (...args: never[]) => unknown;
+/** Returns true to leave the call out. */
+type Act = (...args: unknown[]) => unknown;
 
 // What a wrapper runs first, by application ID; for the bundle of every load and version that shares the process.
 const ACTS = Symbol.for('back4app-e2ee: acts by application');
@@ -51,10 +60,12 @@ export function triggerRegistry(): TriggerRegistry | undefined {
 /** Calls `act` before each trigger of an object is run, ahead of the trigger's validator. */
 export function beforeEachTrigger(
   registry: TriggerRegistry,
-  act: (type: string, object?: Parse.Object, original?: Parse.Object) => void,
+  act: (type: string, object?: Parse.Object, original?: Parse.Object, auth?: unknown) => void,
 ): void {
   type Run = Parameters<TriggerRegistry['maybeRunTrigger']>;
-  callFirst(registry, 'maybeRunTrigger', 4, (...[type, , object, original]: Run) => act(type, object, original));
+  callFirst(registry, 'maybeRunTrigger', ofConfig(4), (...[type, auth, object, original]: Run) =>
+    act(type, object, original, auth),
+  );
 }
 
 /** Calls `act` before each trigger of a file is run, ahead of the trigger's validator. */
@@ -62,7 +73,7 @@ export function beforeEachFileTrigger(
   registry: TriggerRegistry,
   act: (type: string, upload: { file: Parse.File }) => void,
 ): void {
-  callFirst(registry, 'maybeRunFileTrigger', 2, act);
+  callFirst(registry, 'maybeRunFileTrigger', ofConfig(2), act);
 }
 
 /**
@@ -74,13 +85,31 @@ export function beforeEachWrite(check: (write: Write) => void): boolean {
   const rest = internalModule<Record<'create' | 'update', Wrappable>>('rest', ['create', 'update']);
   if (!rest) return false;
   type Target = [config: unknown, auth: Write['auth'], className: string];
-  callFirst(rest, 'create', 0, (...[, auth, className, body]: [...Target, unknown]) =>
+  callFirst(rest, 'create', ofConfig(0), (...[, auth, className, body]: [...Target, unknown]) =>
     check({ className, auth, body: Object(body) }),
   );
-  callFirst(rest, 'update', 0, (...[, auth, className, where, body]: [...Target, object, unknown]) =>
+  callFirst(rest, 'update', ofConfig(0), (...[, auth, className, where, body]: [...Target, object, unknown]) =>
     check({ className, auth, where, body: Object(body) }),
   );
   return true;
+}
+
+/**
+ * Leaves out each later definition, by the app or as a webhook, of a Cloud Function that the registry has for this application.
+ * @param isKept whether a handler is one that stays
+ * @param onLeftOut is told the function's name
+ */
+export function keepFunctions(isKept: (handler: FunctionHandler) => boolean, onLeftOut: (name: string) => void): void {
+  const registry = internalModule<FunctionRegistry>('triggers', ['getFunction', 'addFunction']);
+  if (!registry) return;
+  type Add = Parameters<FunctionRegistry['addFunction']>;
+  const appId = (...[, , , applicationId]: Add) => applicationId;
+  callFirst(registry, 'addFunction', appId as never, (...[name, handler, , applicationId]: Add) => {
+    const kept = registry.getFunction(name, applicationId);
+    if (!kept || !isKept(kept) || isKept(handler)) return;
+    onLeftOut(name);
+    return true;
+  });
 }
 
 function internalModule<Module>(name: string, functions: (keyof Module & string)[]): Module | undefined {
@@ -90,24 +119,30 @@ function internalModule<Module>(name: string, functions: (keyof Module & string)
   return functions.every((one) => typeof module[one] === 'function') ? module : undefined;
 }
 
+/** The application of a call that has Parse Server's configuration as one of its arguments. */
+const ofConfig =
+  (index: number) =>
+  (...args: unknown[]): string | undefined =>
+    Object(args[index]).applicationId;
+
 /**
- * Wraps one function of a module, once a process.
- * @param configAt which argument is Parse Server's configuration, which names the application
+ * Wraps one function of a module, once in a process: each application has what its own bundle acts first.
+ * @param applicationOf the application that a call is for
  */
 function callFirst<Name extends string>(
   module: Record<Name, Wrappable>,
   name: Name,
-  configAt: number,
-  act: (...args: never) => void,
+  applicationOf: (...args: unknown[]) => string | undefined,
+  act: (...args: never) => unknown,
 ): void {
   type Acts = Map<string | undefined, { load: symbol; acts: Act[] }>;
   const original: Wrappable & { [ACTS]?: Acts } = module[name];
   const all: Acts = original[ACTS] ?? new Map();
   if (!original[ACTS]) {
     const wrapped = (...args: unknown[]) => {
-      const { applicationId } = Object(args[configAt]);
       try {
-        for (const first of all.get(applicationId)?.acts ?? []) first(...args);
+        const { acts = [] } = all.get(applicationOf(...args)) ?? {};
+        for (const first of acts) if (first(...args) === true) return undefined;
       } catch (error) {
         return Promise.reject(error);
       }

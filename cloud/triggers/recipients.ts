@@ -27,13 +27,13 @@ const judgeByCards = cardDirectory(async (identities) =>
  *   where Virgil Cloud does not tell, and the policy refuses then
  */
 export async function recipientsFault(save: Save, sender: string | undefined): Promise<Fault | undefined> {
-  const { object, original, policy, values, written, envelopes } = save;
+  const { object, original, policy, values, changed, envelopes } = save;
   const readers = readersOf(object, policy);
   const before = original && new Set(readersOf(original, policy));
   const added = !before || before.has('*') ? [] : readers.filter((reader) => !before.has(reader));
   for (const field of policy.encrypted) {
-    const isNew = !original || written.includes(field);
-    if (!isNew && added.length === 0 && !written.includes(`${policy.group}`)) continue;
+    const isNew = !original || changed.includes(field);
+    if (!isNew && added.length === 0 && !changed.includes(`${policy.group}`)) continue;
     const envelope = envelopes.get(field) ?? envelopeIn(values[field], policy);
     // What is stored may be plain text, from before the guard.
     if (typeof envelope === 'string') continue;
@@ -46,7 +46,10 @@ export async function recipientsFault(save: Save, sender: string | undefined): P
 function readersOf(row: Parse.Object, { recipients, types }: ClassPolicy): string[] {
   if (recipients !== 'acl') {
     const fields = (recipients ?? []).filter((field) => row.has(field));
-    return [...new Set(fields.map((field) => identityIn(row.get(field), types[field]) ?? '?'))];
+    const named = fields.flatMap((field) =>
+      [row.get(field)].flat().map((value) => identityIn(value, types[field]) ?? '?'),
+    );
+    return [...new Set(named)];
   }
   const acl = row.getACL()?.toJSON();
   return acl ? Object.keys(acl).filter((id) => acl[id]?.read) : ['*'];
@@ -75,7 +78,8 @@ async function fieldFault(
   }
   if (isOfGroup) {
     // docs/formats.md, "Group message".
-    const sessionId = createHash('sha512').update(`${values[group]}`).digest().subarray(0, 32);
+    const groupId = values[group] instanceof Parse.Object ? values[group].id : values[group];
+    const sessionId = createHash('sha512').update(`${groupId}`).digest().subarray(0, 32);
     if (sessionId.equals(envelope.sessionId)) return;
     return fault(`is of another group than ${group} names.`);
   }

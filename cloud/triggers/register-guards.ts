@@ -1,5 +1,5 @@
 import type { Policy } from '../policy';
-import { type Beside, type Handler, registerBeside } from './beside-app-triggers';
+import { type Beside, type Handler, registerBeside, rolesOfCaller } from './beside-app-triggers';
 import { checkErasure, checkErasureWrite, ERASURE_CLASS } from './erasure';
 import { checkSave, checkWrite, type SaveRequest } from './guard';
 import { hideFromLog, unstorableIn } from './hide-from-log';
@@ -52,6 +52,7 @@ function thenCheck(appTrigger: Handler | undefined, check: Check): Handler {
   return async (request) => {
     // Read before the app's trigger can write to them.
     const { object, original, user, master, log } = request;
+    const roles = rolesOfCaller(object);
     hideFromLog(object, original);
     requireStorable(object);
     if (appTrigger) {
@@ -59,7 +60,7 @@ function thenCheck(appTrigger: Handler | undefined, check: Check): Handler {
       hideFromLog(request.object, original);
       requireStorable(request.object);
     }
-    await check({ object: request.object, original, user, master, log });
+    await check({ object: request.object, original, user, master, log, roles });
   };
 }
 

@@ -46,7 +46,8 @@ async function main(): Promise<void> {
     master: false,
     policy,
     values: object.attributes,
-    written: ['body', 'ACL'],
+    changed: ['body', 'ACL'],
+    storedSender: undefined,
     envelopes: new Map([['body', recogniseEnvelope(cards.message, policy)]]),
   };
   const rounds: number[] = [];

@@ -14,8 +14,8 @@ const fieldName = z
 const plainType = z
   .string()
   .regex(
-    /^(String|Number|Boolean|Date|Pointer<\w+>)$/,
-    'not a type of a plain field: String, Number, Boolean, Date or Pointer<Class>',
+    /^(String|Number|Boolean|Date|Pointer<\w+>|Array<String>|Array<Pointer<\w+>>)$/,
+    'not a type of a plain field: String, Number, Boolean, Date, Pointer<Class>, Array<String> or Array<Pointer<Class>>',
   ) as unknown as z.ZodType<PlainType>;
 
 const plainNames = z.array(fieldName);
@@ -57,9 +57,11 @@ const classPolicy = z
     }
     for (const [path, field, ...types] of namingFields(value)) {
       const type = value.types[field];
+      const isAllowed = (name: string) =>
+        types.some((one) => one === name || one === name.replace(/<\w+>/, '<Class>'));
       const message = !value.plain.includes(field)
         ? 'must be one of the plain fields'
-        : type !== undefined && !types.includes(type) && `must be of type ${types.join(' or ')}`;
+        : type !== undefined && !isAllowed(type) && `must be of type ${types.join(' or ')}`;
       if (message) issues.push({ code: 'custom', input: value, path, message });
     }
     if (value.recipientsOutage && !value.recipients) {
@@ -73,9 +75,11 @@ function namingFields({ sender, recipients, group }: Pick<ClassPolicy, 'sender' 
   const named = Array.isArray(recipients) ? recipients : [];
   const fields: [path: (string | number)[], field: string, ...types: PlainType[]][] = [];
   if (sender !== undefined) fields.push([['sender'], sender, 'String', 'Pointer<_User>']);
-  for (const [i, field] of named.entries())
-    fields.push([['recipients', i], field, 'String', 'Pointer<_User>']);
-  if (group !== undefined) fields.push([['group'], group, 'String']);
+  for (const [i, field] of named.entries()) {
+    const lists: PlainType[] = ['Array<String>', 'Array<Pointer<_User>>'];
+    fields.push([['recipients', i], field, 'String', 'Pointer<_User>', ...lists]);
+  }
+  if (group !== undefined) fields.push([['group'], group, 'String', 'Pointer<Class>']);
   return fields;
 }
 
@@ -185,6 +189,7 @@ export function fieldsOf({
 export function columnOf({ types, files }: ClassPolicy, field: string): Column {
   if (files?.includes(field)) return { type: 'File' };
   const type = types[field] ?? 'String';
+  if (type.startsWith('Array<')) return { type: 'Array' };
   const [, targetClass] = /^Pointer<(\w+)>$/.exec(type) ?? [];
   return targetClass ? { type: 'Pointer', targetClass } : { type };
 }

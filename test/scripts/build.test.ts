@@ -24,13 +24,15 @@ test('one self-contained CommonJS file, where --outfile says, of at most 60 KB',
   for (const name of required) expect(builtinModules).toContain(name?.replace('node:', ''));
 });
 
-test('its sources are an afternoon’s audit: at most 2,600 lines', () => {
+test('its sources are an afternoon’s audit: at most 2,600 lines of code, comments and blank lines not counted', () => {
   const sources = readdirSync('cloud', { recursive: true, encoding: 'utf8' }).filter((file) =>
     file.endsWith('.ts'),
   );
   const lines = sources.flatMap((file) => readFileSync(join('cloud', file), 'utf8').trimEnd().split('\n'));
+  const code = lines.filter((line) => !/^\s*(?:$|\/\/|\/\*|\*)/.test(line));
   expect(sources).toContain('main.ts');
-  expect(lines.length).toBeLessThanOrEqual(2600);
+  expect(code.length).toBeGreaterThan(1000);
+  expect(code.length).toBeLessThanOrEqual(2600);
 });
 
 test('it carries its licence, and nobody else’s code, whose licence would have to travel with it', async () => {

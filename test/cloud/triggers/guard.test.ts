@@ -26,6 +26,11 @@ const policy = {
       sender: 'senderId',
       maxPayloadBytes: 20_000,
     },
+    Listed: {
+      encrypted: ['body'],
+      plain: { senderId: 'String', readBy: 'Array<Pointer<_User>>', labels: 'Array<String>' },
+      sender: 'senderId',
+    },
     Note: { encrypted: ['body', 'title'], plain: ['tag'], allowLegacyEncrypt: true },
   },
 };
@@ -444,7 +449,7 @@ describe('what would end the server is refused before all else', () => {
 describe('one request cannot block the server', () => {
   const many = (name: string, value: unknown = {}) =>
     Object.fromEntries(Array.from({ length: 4000 }, (_, i) => [`${name}${i}`, value]));
-  const numbers = Array.from({ length: 150_000 }, (_, i) => i);
+  const numbers = Array.from({ length: 1500 }, (_, i) => i);
   test.each([
     ['with thousands of fields', many('f'), /^Message is sent \d+ fields at once, of at most \d+: /],
     ['with thousands of dotted fields', many('f.x'), /^Message is sent \d+ fields at once, of at most \d+: /],
@@ -529,7 +534,6 @@ describe('the sender', () => {
     const id = await send();
     const before = (await read(id)).body;
     expectError(await update(id, { body: envelope('forged') }, bob), FORBIDDEN, /Only its sender/);
-    expectError(await update(id, { body: before }, bob), FORBIDDEN); // resent unchanged
     expectError(await update(id, { body: envelope(), senderId: bob.id }, bob), FORBIDDEN);
     expect((await read(id)).body).toBe(before);
     expect((await update(id, { seen: true }, bob)).status).toBe(200);
@@ -538,7 +542,7 @@ describe('the sender', () => {
     }
   });
 
-  test('that the guard cannot see is nobody', async () => {
+  test('that `protectedFields` hides is asked of the database: the sender may go on, others learn nothing', async () => {
     const id = await send();
     const schema = (protectedFields: object) =>
       rest.call(
@@ -562,9 +566,14 @@ describe('the sender', () => {
       const before = (await read(id)).body;
       expectError(await update(id, { body: envelope('forged') }, bob), FORBIDDEN);
       expectError(await update(id, { senderId: bob.id, body: envelope('forged') }, bob), FORBIDDEN);
+      for (const guess of [alice.id, bob.id])
+        expectError(await update(id, { senderId: guess }, bob), FORBIDDEN, /cannot change/);
       // Nor can it be erased.
       expectError(await update(id, { senderId: { __op: 'Delete' } }, bob), FORBIDDEN);
       expect(await read(id)).toMatchObject({ body: before, senderId: alice.id });
+      expect((await update(id, { body: envelope('edited') }, alice)).status).toBe(200);
+      expect((await update(id, { body: envelope('edited'), senderId: alice.id }, alice)).status).toBe(200);
+      expectError(await update(id, { senderId: bob.id }, alice), FORBIDDEN, /cannot change/);
     } finally {
       await schema({ '*': [] });
     }
@@ -647,13 +656,28 @@ describe('the ACL', () => {
     expect((await read(id)).ACL).toEqual(acl(alice.id, bob.id));
   });
 
-  test('that is null or empty lets nobody in', async () => {
-    for (const ACL of [null, {}]) {
+  test.each([null, {}, { a: {} }, { a: { read: false } }, { '*': {} }])(
+    'that gives nobody a right is no ACL, unless it comes with the master key: %j',
+    async (ACL) => {
       const { body } = await save({ ACL });
-      expect((await read(body.objectId)).ACL).toEqual({});
+      expect((await read(body.objectId)).ACL).toEqual(acl(alice.id));
       const id = await send();
-      await update(id, { ACL });
+      for (const caller of [alice, bob]) expectError(await update(id, { ACL }, caller), FORBIDDEN, /ACL/);
+      expect((await read(id)).ACL).toEqual(acl(alice.id, bob.id));
+
+      const byMaster = await save({ ACL }, { master: true });
+      expect((await read(byMaster.body.objectId)).ACL).toEqual({});
+      expect((await update(id, { ACL }, { master: true })).status).toBe(200);
       expect((await read(id)).ACL).toEqual({});
+    },
+  );
+
+  test('may deny the public', async () => {
+    for (const denied of [{ '*': {} }, { '*': { read: false, write: false } }]) {
+      const { status, body } = await save({ ACL: { ...acl(alice.id, bob.id), ...denied } });
+      expect(status).toBe(201);
+      expect((await read(body.objectId)).ACL).toEqual(acl(alice.id, bob.id));
+      expect((await update(body.objectId, { ACL: { ...acl(alice.id), ...denied } })).status).toBe(200);
     }
   });
 
@@ -718,9 +742,131 @@ test('an old row with plain text lets its other fields be updated, takes no new 
   await server.rows.update('Message', { objectId: id }, { body: old });
   expect((await update(id, { threadId: 'moved' })).status).toBe(200);
   expectError(await update(id, { body: `${SECRET} again` }), INVALID);
-  expectError(await update(id, { body: old }), INVALID); // resent unchanged
+  expect((await update(id, { body: old, threadId: 'moved again' })).status).toBe(200); // sent again unchanged
   expect((await read(id)).body).toBe(old);
   expect((await update(id, { body: envelope() })).status).toBe(200);
+});
+
+// As Parse-Swift, ParsePy, Unity and .NET do.
+describe('a client that sends the whole object', () => {
+  const whole = async (id: string, caller: Caller) => {
+    const { body } = await rest.call('GET', `/classes/Message/${id}`, undefined, caller);
+    const { objectId: _, createdAt: __, updatedAt: ___, ...fields } = body;
+    return fields;
+  };
+  const times = { sentAt: { __type: 'Date', iso: '2026-01-01T00:00:00.000Z' } };
+  const thread = { __type: 'Pointer', className: 'Thread', objectId: 'aThread000' };
+
+  test('may change one field and send the rest unchanged, if it may read the row', async () => {
+    const id = await send({ ...times, thread, count: 5 });
+    for (const caller of [alice, bob, { master: true }]) {
+      const fields = await whole(id, caller);
+      expect((await update(id, { ...fields, seen: true }, caller)).status).toBe(200);
+      const requests = [
+        { method: 'PUT', path: `/parse/classes/Message/${id}`, body: { ...fields, seen: false } },
+      ];
+      expect((await rest.call('POST', '/batch', { requests }, caller)).body[0].success).toBeTruthy();
+    }
+    const fields = await whole(id, bob);
+    expectError(await update(id, { ...fields, body: envelope() }, bob), FORBIDDEN);
+    expectError(await update(id, { ...fields, senderId: bob.id }, bob), FORBIDDEN);
+    expectError(await update(id, { ...fields, ACL: { ...fields.ACL, '*': { read: true } } }, bob), FORBIDDEN);
+  });
+
+  test('may send an old row again, with its plain text, which is not logged', async () => {
+    const id = await send();
+    const old = { body: `${SECRET} of an old row`, preview: `${SECRET} preview` };
+    const column = { className: 'Message', fields: { preview: { type: 'String' } } };
+    await rest.call('PUT', '/schemas/Message', column, { master: true });
+    await server.rows.update('Message', { objectId: id }, old);
+    for (const caller of [alice, bob, { master: true }]) {
+      const fields = await whole(id, caller);
+      expect(fields).toMatchObject(old);
+      expect((await update(id, { ...fields, seen: true }, caller)).status).toBe(200);
+      expectError(await update(id, { ...fields, preview: `${SECRET} changed` }, caller), INVALID, /preview/);
+    }
+    // What the policy does not name may be removed, and then there is nothing to remove.
+    const removal = { preview: { __op: 'Delete' } };
+    expect((await update(id, removal)).status).toBe(200);
+    expect((await update(id, { ...removal, threadId: 'moved' })).status).toBe(200);
+    expect(await read(id)).toMatchObject({ threadId: 'moved' });
+    expect((await read(id)).preview).toBeUndefined();
+    const unknown = { [`${SECRET}Field`]: { __op: 'Delete' }, threadId: 'moved again' };
+    expect((await update(id, unknown)).status).toBe(200);
+    expect((await save(unknown)).status).toBe(201);
+    for (const right of ['_rperm', '_wperm']) await update(id, { [right]: { __op: 'Delete' }, seen: true });
+    expect((await read(id)).ACL).toEqual(acl(alice.id, bob.id));
+    await update(id, { body: envelope() });
+  });
+
+  test('and may write, but not read, learns nothing by guesses', async () => {
+    const id = await send({
+      threadId: 'a secret thread',
+      ACL: { ...acl(alice.id), [bob.id]: { write: true } },
+    });
+    const { body } = await read(id);
+    for (const guess of [alice.id, bob.id]) {
+      expectError(await update(id, { senderId: guess }, bob), FORBIDDEN, /cannot change/);
+    }
+    for (const guess of [body, envelope()]) expectError(await update(id, { body: guess }, bob), FORBIDDEN);
+    expect((await update(id, { threadId: 'a secret thread' }, bob)).status).toBe(200);
+  });
+
+  test('may be a member of a role that may read', async () => {
+    const role = {
+      name: 'doctors',
+      ACL: { '*': { read: true } },
+      users: { __op: 'AddRelation', objects: [{ __type: 'Pointer', className: '_User', objectId: bob.id }] },
+    };
+    expect((await rest.call('POST', '/roles', role, { master: true })).status).toBe(201);
+    const right = { read: true, write: true };
+    const id = await send({ ACL: { [alice.id]: right, 'role:doctors': right } });
+    const fields = await whole(id, bob);
+    expect((await update(id, { ...fields, seen: true }, bob)).status).toBe(200);
+    expectError(await update(id, { ...fields, body: envelope() }, bob), FORBIDDEN);
+  });
+});
+
+describe('lists', () => {
+  const users = (...ids: string[]) =>
+    ids.map((objectId) => ({ __type: 'Pointer', className: '_User', objectId }));
+
+  test('of Pointers and of identifiers hold these alone, at most a hundred', async () => {
+    const create = (fields: object) => {
+      const row = { body: envelope(), senderId: alice.id, ACL: acl(alice.id, bob.id), ...fields };
+      return rest.call('POST', '/classes/Listed', row, alice);
+    };
+    const { body } = await create({ readBy: users(alice.id), labels: ['a-label'] });
+    const path = `/classes/Listed/${body.objectId}`;
+    const act = (__op: string, field: string, objects: unknown[]) =>
+      rest.call('PUT', path, { [field]: { __op, objects } }, bob);
+    expect((await act('AddUnique', 'readBy', users(bob.id))).status).toBe(200);
+    expect((await act('Add', 'labels', ['another'])).status).toBe(200);
+    expect(await read(body.objectId, 'Listed')).toMatchObject({
+      readBy: expect.arrayContaining(users(alice.id, bob.id)), // PostgreSQL puts them in an order of its own
+      labels: ['a-label', 'another'],
+    });
+    expect((await act('Remove', 'labels', ['a-label'])).status).toBe(200);
+    const many = Array.from({ length: 101 }, (_, i) => `user${i}`);
+    for (const [field, objects] of [
+      ['labels', [`${SECRET} is a text`]],
+      ['labels', many],
+      ['readBy', users(...many)],
+      ['readBy', [{ text: SECRET }]],
+      ['readBy', [{ __type: 'Pointer', className: 'Thread', objectId: 'x' }]],
+    ] as const) {
+      expectError(await act('AddUnique', field, [...objects]), INVALID, /identifiers/);
+      expectError(await create({ [field]: objects }), INVALID, /identifiers/);
+    }
+    expect((await read(body.objectId, 'Listed')).labels).toEqual(['another']);
+  });
+
+  test('need a type in the policy, which the error names', async () => {
+    const id = await send();
+    const dropped = { className: 'Message', fields: { seen: { __op: 'Delete' } } };
+    await rest.call('PUT', '/schemas/Message', dropped, { master: true });
+    expectError(await update(id, { seen: ['x'] }), INVALID, /Array<String>/);
+  });
 });
 
 test('a query made inside Cloud Code works', async () => {

@@ -14,8 +14,15 @@ jest.mock('../../../cloud/triggers/recipients', () => ({
   },
 }));
 
-becomeCloudCode(({ path }) => {
-  throw new Error(`The guard asks nothing, ${path} neither.`);
+/** The row that the database holds, where the guard may ask for it. */
+let inDatabase: object | undefined;
+becomeCloudCode(({ path, data, useMasterKey }) => {
+  if (!inDatabase) throw new Error(`The guard asks nothing, ${path} neither.`);
+  expect([path, data.keys, useMasterKey]).toEqual(['classes/Message', 'senderId', true]);
+  return { results: [inDatabase] };
+});
+afterEach(() => {
+  inDatabase = undefined;
 });
 
 const ALICE = 'aliceAlice';
@@ -92,6 +99,7 @@ const notPlain = (field: string) =>
 const WRONG_SENDER = '119 Message.senderId must be the objectId of the user who saves the object.';
 const NEW_SENDER = '119 Message.senderId cannot change once it is saved.';
 const NOT_THE_SENDER = '119 Only its sender may change what is encrypted in Message.';
+const TOO_MANY = '119 Message has an ACL of more than 1000 users and roles: give the right to a role.';
 const OPEN = '119 Message needs an ACL that names users or roles: the public may neither read nor write it.';
 
 describe('nobody at all', () => {
@@ -128,7 +136,7 @@ describe('a field that the policy does not name', () => {
   test('is refused, whoever writes it, by its name, if that is one', () => {
     for (const caller of [alice, master]) {
       expect(create({ preview: 'text' }, caller)).toBe(stray('preview'));
-      expect(update({ preview: DELETE }, caller)).toBe(stray('preview'));
+      expect(update({ preview: null }, caller)).toBe(stray('preview'));
     }
     expect(create({ [`a${'b'.repeat(63)}`]: 1 })).toBe(stray(`a${'b'.repeat(63)}`));
     expect(create({ [`a${'b'.repeat(64)}`]: 1 })).toBe(
@@ -192,8 +200,8 @@ describe('an encrypted field', () => {
     expect(update({ title: envelope }, alice, { body: undefined })).toBe('none');
   });
 
-  test('of old plain text cannot be written again', () => {
-    expect(update({ body: 'old text' })).toBe(notEnvelope('body', 'not base64'));
+  test('of old plain text takes no other plain text', () => {
+    expect(update({ body: 'new text' })).toBe(notEnvelope('body', 'not base64'));
   });
 
   test('holds what the deprecated encrypt() makes where the policy says so', () => {
@@ -256,8 +264,8 @@ describe('a plain field', () => {
     ['an Increment by infinity', { __op: 'Increment', amount: Number.POSITIVE_INFINITY }],
   ])('may not hold %s', (_name, value) => {
     for (const caller of [alice, master]) {
-      expect(create({ tag: value }, caller)).toBe(notPlain('tag'));
-      expect(update({ other: value }, caller)).toBe(notPlain('other'));
+      expect(create({ tag: value }, caller)).toContain(notPlain('tag').slice(0, -1));
+      expect(update({ other: value }, caller)).toContain(notPlain('other').slice(0, -1));
     }
   });
 
@@ -303,14 +311,48 @@ describe('the sender', () => {
     for (const caller of [alice, master]) expect(update({ body: envelope }, caller)).toBe('none');
   });
 
-  test('that is not seen is nobody: it is neither claimed, nor erased, nor taken for a caller without an ID', () => {
+  describe('that `protectedFields` hides from the caller', () => {
     const unseen = { senderId: undefined };
-    expect(update({ senderId: ALICE }, alice, unseen)).toBe(NEW_SENDER);
-    expect(update({ senderId: DELETE }, alice, unseen)).toBe(NEW_SENDER);
-    expect(update({ body: envelope }, alice, unseen)).toBe(NOT_THE_SENDER);
-    const unsaved = { user: new Parse.User(), master: false };
-    expect(update({ body: envelope }, unsaved, unseen)).toBe(NOT_THE_SENDER);
-    expect(update({ body: envelope }, master, unseen)).toBe('none');
+    const ask = async (fields: object, caller: Caller, stored: object = { senderId: ALICE }) => {
+      inDatabase = { objectId: 'aMessage00', ...stored };
+      const checked = Promise.resolve().then(() =>
+        checkSave(requestOfUpdate(fields, caller, unseen), policy),
+      );
+      return checked.then(
+        () => 'none',
+        ({ code, message }) => `${code} ${message}`,
+      );
+    };
+
+    test('is asked of the database, and may do what a sender may', async () => {
+      expect(await ask({ body: envelope }, alice)).toBe('none');
+      expect(await ask({ body: envelope, senderId: ALICE }, alice)).toBe('none');
+      expect(await ask({ senderId: BOB }, alice)).toBe(NEW_SENDER);
+      expect(await ask({ senderId: DELETE }, alice)).toBe(NEW_SENDER);
+      const byPointer: ClassPolicy = { ...policy, types: { senderId: 'Pointer<_User>' } };
+      inDatabase = { objectId: 'aMessage00', senderId: pointer('_User', ALICE) };
+      const request = requestOfUpdate({ body: envelope }, alice, unseen);
+      await checkSave(request, byPointer);
+    });
+
+    test('is not told to anybody else: a right guess is answered as a wrong one', async () => {
+      for (const senderId of [ALICE, BOB, 'guess', DELETE])
+        expect(await ask({ senderId }, bob)).toBe(NEW_SENDER);
+      expect(await ask({ body: envelope }, bob)).toBe(NOT_THE_SENDER);
+    });
+
+    test('of a row that has none is nobody', async () => {
+      expect(await ask({ senderId: ALICE }, alice, {})).toBe(NEW_SENDER);
+      expect(await ask({ body: envelope }, alice, {})).toBe(NOT_THE_SENDER);
+      const unsaved = { user: new Parse.User(), master: false };
+      expect(await ask({ body: envelope }, unsaved, {})).toBe(NOT_THE_SENDER);
+    });
+
+    test('is not asked for where nothing depends on it', () => {
+      for (const caller of [alice, bob, master]) expect(update({ tag: 'x' }, caller, unseen)).toBe('none');
+      expect(update({ body: envelope }, master, unseen)).toBe('none');
+      expect(update({ body: envelope }, nobody, unseen)).toBe(NO_SESSION);
+    });
   });
 
   test('of a class that has none is nobody’s business', () => {
@@ -324,10 +366,16 @@ describe('an ACL', () => {
   test.each([
     ['users', acl(ALICE, 'a_B.9@x-y', 'a'.repeat(64)), 'none'],
     ['roles', acl('role:Care team', 'role:a_9-b', `role:${'a'.repeat(128)}`), 'none'],
-    ['nobody', {}, 'none'],
     ['a thousand', many(1000), 'none'],
-    ['more', many(1001), OPEN],
+    ['more', many(1001), TOO_MANY],
     ['the public', acl('*'), OPEN],
+    ['the public, who may read', { '*': { read: true } }, OPEN],
+    ['the public, who may not, among others', { ...acl(ALICE), '*': {} }, 'none'],
+    [
+      'the public, who is denied, among others',
+      { ...acl(ALICE), '*': { read: false, write: false } },
+      'none',
+    ],
     ['the public among others', acl(ALICE, '*', BOB), OPEN],
     ['a text', acl('a text'), OPEN],
     ['a text behind an ID', acl('alice, a text'), OPEN],
@@ -346,7 +394,6 @@ describe('an ACL', () => {
   // So a save of `ACL.permissionsById` leaves it.
   test.each([
     ['rights', { read: true, write: false }, 'none'],
-    ['no rights', {}, 'none'],
     ['a text', 'a text', OPEN],
     ['a number', 1, OPEN],
     ['null', null, OPEN],
@@ -358,6 +405,14 @@ describe('an ACL', () => {
       expect(verdict(() => checkSave(request, policy))).toBe(expected);
     }
   });
+
+  test.each([{}, { a: {} }, { a: { read: false } }, { '*': {} }])(
+    'that gives nobody a right takes the row from everybody, which only the master key may: %j',
+    (ACL) => {
+      expect(update({ ACL }, alice, { ACL: acl(ALICE) })).toBe(OPEN);
+      expect(update({ ACL }, master, { ACL: acl(ALICE) })).toBe('none');
+    },
+  );
 
   test('may be left out of an update, an old public one too, and not taken away', () => {
     expect(update({ tag: 'x' }, alice, { ACL: acl('*') })).toBe('none');
@@ -372,7 +427,11 @@ describe('an ACL', () => {
     ['the caller’s, in a class without a sender', { senderId: BOB }, alice, withoutSender, acl(ALICE)],
     ['nobody’s, where nobody saves', {}, nobody, withoutSender, {}],
     ['as it came', { ACL: acl(BOB) }, alice, policy, acl(BOB)],
-    ['as it came, for nobody', { ACL: {} }, alice, policy, {}],
+    ['the sender’s, where it gives nobody a right', { ACL: {} }, alice, policy, acl(ALICE)],
+    ['the sender’s, where it names somebody without a right', { ACL: { a: {} } }, alice, policy, acl(ALICE)],
+    ['the sender’s, where it denies somebody', { ACL: { a: { read: false } } }, alice, policy, acl(ALICE)],
+    ['the sender’s, where it denies the public', { ACL: { '*': {} } }, alice, policy, acl(ALICE)],
+    ['as it came, for nobody, by the master key', { ACL: {} }, master, policy, {}],
   ])('of a new object is %s', (_name, fields, caller, how, expected) => {
     const request = requestOfCreate(fields, caller);
     checkSave(request, how);
@@ -408,6 +467,42 @@ describe('a plain field of a type', () => {
     }
     // An object of the app's own trigger.
     expect(create({ tag: { text: 1 } }, alice, typed(type))).toBe(expected);
+  });
+
+  test('of a list holds at most a hundred identifiers, or Pointers to the class, after the operation', () => {
+    const users = (count: number) => Array.from({ length: count }, (_, i) => pointer('_User', `user${i}`));
+    const ids = (count: number) => Array.from({ length: count }, (_, i) => `user${i}`);
+    const ofUsers = 'Array<Pointer<_User>>';
+    const must = (type: string) =>
+      mustBe(`${type} of at most 100 identifiers`).replace('a Array', 'an Array');
+    const lists: [type: PlainType, value: unknown, expected: string][] = [
+      [ofUsers, [], 'none'],
+      [ofUsers, users(100), 'none'],
+      [ofUsers, users(101), must(ofUsers)],
+      [ofUsers, [pointer('_User', 'a'), pointer('Thread', 'b')], must(ofUsers)],
+      [ofUsers, ids(1), must(ofUsers)],
+      [ofUsers, pointer('_User', 'a'), must(ofUsers)],
+      [ofUsers, [[pointer('_User', 'a')]], must(ofUsers)],
+      [ofUsers, DELETE, 'none'],
+      ['Array<String>', ids(100), 'none'],
+      ['Array<String>', ids(101), must('Array<String>')],
+      ['Array<String>', ['a text'], must('Array<String>')],
+      ['Array<String>', ['a'.repeat(65)], must('Array<String>')],
+      ['Array<String>', [5], must('Array<String>')],
+      ['Array<String>', users(1), must('Array<String>')],
+      ['Array<String>', 'a', must('Array<String>')],
+    ];
+    for (const [type, value, expected] of lists) {
+      expect([value, create({ tag: value }, alice, typed(type))]).toEqual([value, expected]);
+    }
+    const add = (objects: unknown[], stored: unknown[]) =>
+      update({ tag: { __op: 'AddUnique', objects } }, alice, { tag: stored }, typed('Array<String>'));
+    expect(add(['more'], ids(99))).toBe('none');
+    expect(add(['more'], ids(100))).toBe(must('Array<String>'));
+    expect(add(['a text'], [])).toBe(must('Array<String>'));
+    expect(create({ tag: ['x'] })).toBe(
+      `${notPlain('tag').slice(0, -1)}. A list needs the type Array<String> or Array<Pointer<Class>> in back4app.json.`,
+    );
   });
 
   test('is a plain field in all else', () => {
@@ -568,4 +663,119 @@ test('the first of several faults is given', () => {
   expect(given()).toBe(WRONG_SENDER);
   delete fields.senderId;
   expect(given()).toBe(OPEN);
+});
+
+describe('what is set to the stored value is not changed', () => {
+  const old = {
+    ACL: { ...acl(ALICE), [BOB]: { read: true, write: true } },
+    preview: 'old text',
+    tag: ['old', { b: 1, a: 2 }],
+    other: 5,
+  };
+  const reader = user('readerRead');
+  const readers = { ...old, ACL: { ...old.ACL, readerRead: { read: true } } };
+
+  test.each<[string, object]>([
+    ['an old text in an encrypted field', { body: 'old text' }],
+    ['the sender', { senderId: ALICE }],
+    ['a field that the policy does not name', { preview: 'old text' }],
+    ['a list, its objects in another order', { tag: ['old', { a: 2, b: 1 }] }],
+    ['an ACL, in another order', { ACL: { [BOB]: { write: true, read: true }, ...acl(ALICE) } }],
+    ['an ACL, with rights that it does not give', { ACL: { ...old.ACL, x: {}, '*': { read: false } } }],
+    ['all of it', { body: 'old text', title: 'old text', senderId: ALICE, ...old }],
+  ])('for a caller who may read the row: %s', (_name, fields) => {
+    for (const caller of [alice, bob, master])
+      expect(update({ ...fields, other: 6 }, caller, old)).toBe('none');
+  });
+
+  test.each<[string, object, object, string]>([
+    ['a number is not its text', { other: '5' }, { other: 5 }, 'none'],
+    ['a text that differs', { preview: 'new text' }, old, stray('preview')],
+    ['null', { preview: null }, old, stray('preview')],
+    ['a sender', { senderId: BOB }, old, NEW_SENDER],
+    ['one more reader', { ACL: { ...old.ACL, '*': { read: true } } }, old, OPEN],
+    ['one more element', { tag: ['old', { b: 1, a: 2 }, 3] }, old, notPlain('tag').slice(0, -1)],
+    [
+      'an operation that changes nothing',
+      { tag: { __op: 'Remove', objects: ['absent'] } },
+      old,
+      notPlain('tag').slice(0, -1),
+    ],
+  ])('but is, where it differs: %s', (_name, fields, stored, expected) => {
+    expect(update(fields, alice, stored)).toContain(expected);
+  });
+
+  test('by type, class, ID, time, name and url', () => {
+    const file = { __type: 'File', name: 'a.bin', url: 'http://x/a.bin' };
+    const values: [stored: unknown, other: unknown][] = [
+      [pointer('A', 'x'), pointer('B', 'x')],
+      [pointer('A', 'x'), pointer('A', 'y')],
+      [date('2026-01-01T00:00:00.000Z'), date('2026-01-01T00:00:00.001Z')],
+      [date('2026-01-01T00:00:00.000Z'), '2026-01-01T00:00:00.000Z'],
+      [file, { ...file, name: 'b.bin' }],
+      [file, { ...file, url: 'http://y/a.bin' }],
+      [true, 1],
+      ['', null],
+      [{ a: 1 }, { a: 1, b: 1 }],
+      [{ a: 1 }, { a: '1' }],
+    ];
+    for (const [stored, other] of values) {
+      expect([stored, update({ preview: stored }, alice, { preview: stored })]).toEqual([stored, 'none']);
+      expect([other, update({ preview: other }, alice, { preview: stored })]).toEqual([
+        other,
+        stray('preview'),
+      ]);
+    }
+  });
+
+  test('is changed for a caller who may not read the row, so that a right guess is answered as a wrong one', () => {
+    const hidden = { ...old, ACL: { ...acl(ALICE), [BOB]: { write: true } } };
+    for (const fields of [{ senderId: ALICE }, { senderId: BOB }])
+      expect(update(fields, bob, hidden)).toBe(NEW_SENDER);
+    expect(update({ preview: 'old text' }, bob, hidden)).toBe(stray('preview'));
+    expect(update({ body: 'old text' }, bob, hidden)).toBe(notEnvelope('body', 'not base64'));
+    expect(update({ other: 6 }, bob, hidden)).toBe('none');
+    expect(update({ senderId: ALICE, other: 6 }, reader, readers)).toBe('none');
+  });
+
+  test('is not, for the sender, whether or not the ACL lets the sender read', () => {
+    const hidden = { ...old, ACL: { [ALICE]: { write: true } } };
+    expect(update({ senderId: ALICE, body: 'old text', preview: 'old text' }, alice, hidden)).toBe('none');
+  });
+
+  test('is not, for a member of a role that may read, where the roles are known', () => {
+    const stored = { ...old, ACL: { 'role:doctors': { read: true, write: true } } };
+    const request = { ...requestOfUpdate({ body: 'old text', other: 6 }, bob, stored) };
+    expect(verdict(() => checkSave({ ...request, roles: ['role:doctors'] }, policy))).toBe('none');
+    for (const roles of [undefined, [], ['role:nurses']]) {
+      expect(verdict(() => checkSave({ ...request, roles }, policy))).not.toBe('none');
+    }
+  });
+
+  test('is not, in a row that anybody may read', () => {
+    expect(update({ body: 'old text', other: 6 }, bob)).toBe('none');
+    expect(update({ body: 'old text', other: 6 }, bob, { ACL: { '*': { read: true, write: true } } })).toBe(
+      'none',
+    );
+  });
+});
+
+describe('a field that the policy does not name', () => {
+  const removed = (stored: object, mode: ClassPolicy['mode'] = 'enforce') => {
+    const request = requestOfUpdate({ preview: DELETE, tag: 'x' }, alice, stored);
+    checkSave(request, { ...policy, mode });
+    return Object.keys(request.object._getSaveJSON()).sort();
+  };
+
+  test('may be removed where the stored row has it', () => {
+    expect(removed({ preview: 'old text' })).toEqual(['preview', 'tag']);
+  });
+
+  test('is taken out of the save where it has not: PostgreSQL would fail, and the name be logged', () => {
+    expect(removed({})).toEqual(['tag']);
+    expect(removed({}, 'report')).toEqual(['preview', 'tag']);
+    const request = requestOfCreate({ preview: DELETE });
+    checkSave(request, policy);
+    expect(Object.keys(request.object._getSaveJSON())).not.toContain('preview');
+  });
 });

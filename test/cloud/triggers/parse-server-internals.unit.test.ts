@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import {
   beforeEachTrigger,
   beforeEachWrite,
+  keepFunctions,
   type TriggerRegistry,
   triggerRegistry,
   type Write,
@@ -148,5 +149,50 @@ describe('a write', () => {
   test('is not checked where lib/rest.js lacks one of the functions', () => {
     Object.assign(rest, { update: undefined });
     expect(beforeEachWrite(() => {})).toBe(false);
+  });
+});
+
+describe('a Cloud Function that is kept', () => {
+  let server: ReturnType<typeof startTriggers>;
+  const kept = () => 'kept';
+  const other = () => 'another';
+  const leftOut: string[] = [];
+  const define = (name: string, handler: () => string, app = 'app') =>
+    server.triggers.addFunction?.(name, handler, undefined, app);
+  const run = (name: string, app = 'app') => (server.triggers.getFunction?.(name, app) as () => string)?.();
+
+  beforeEach(() => {
+    server = startTriggers();
+    server.reset();
+    leftOut.length = 0;
+    keepFunctions(
+      (handler) => handler === kept,
+      (name) => leftOut.push(name),
+    );
+  });
+  afterEach(() => server.reset());
+
+  test('stays, whatever is defined by its name later, and may be defined anew', () => {
+    define('jwt', kept);
+    define('jwt', other);
+    expect([run('jwt'), leftOut]).toEqual(['kept', ['jwt']]);
+    define('jwt', kept);
+    define('own', other);
+    expect([run('jwt'), run('own'), leftOut]).toEqual(['kept', 'another', ['jwt']]);
+  });
+
+  test('replaces what was defined before it', () => {
+    define('jwt', other);
+    define('jwt', kept);
+    expect([run('jwt'), leftOut]).toEqual(['kept', []]);
+  });
+
+  test('is of its application alone, and until the registry is emptied', () => {
+    define('jwt', kept);
+    define('jwt', other, 'another app');
+    expect(run('jwt', 'another app')).toBe('another');
+    server.triggers._unregisterAll?.();
+    define('jwt', other);
+    expect([run('jwt'), leftOut]).toEqual(['another', []]);
   });
 });
