@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -79,6 +80,12 @@ async function send(from: Locator, text: string): Promise<void> {
 
 async function shows(where: Locator, text: string): Promise<void> {
   await where.getByRole('log').getByText(text).first().waitFor();
+}
+
+/** Sends a picture of one pixel, in a file of this many bytes or more. */
+async function photo(from: Locator, name: string, bytes = 0): Promise<void> {
+  const buffer = Buffer.concat([PIXEL, randomBytes(bytes)]);
+  await from.locator('input[type=file]').setInputFiles({ name, mimeType: 'image/png', buffer });
 }
 
 async function textsOf(where: Locator): Promise<string> {
@@ -504,6 +511,24 @@ test('a new phone reads nothing before the key is restored, and then the old mes
   await shows(newPhone(), 'A surprise for Carol');
   await step('Back to Alice and Bob').click();
   await shows(bob(), 'The results are in'); // the newest is read first
+});
+
+test('what the new phone sends arrives, and no page is loaded anew for it', async () => {
+  await page.reload(); // so that both phones subscribe at once
+  await shows(bob(), 'The results are in');
+  await step('Lose Alice’s phone').click();
+  await newPhone().getByLabel('First back up').fill('correct horse');
+  await page.keyboard.press('Enter');
+  await newPhone().getByLabel('The password of the backup').fill('correct horse');
+  await page.keyboard.press('Enter');
+  await shows(newPhone(), 'The results are in');
+
+  await send(newPhone(), 'From the new phone');
+  await shows(bob(), 'From the new phone');
+  await photo(newPhone(), 'From the new phone.png');
+  await shows(bob(), 'From the new phone.png');
+  await send(bob(), 'To the new phone');
+  await shows(newPhone(), 'To the new phone');
 });
 
 test('in a narrow window there is one panel at a time, and a mark where something arrived', async () => {

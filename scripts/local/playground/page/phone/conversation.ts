@@ -76,7 +76,9 @@ export class Conversation {
 
   /** Takes no further messages. */
   close(): void {
-    this.#subscription?.unsubscribe();
+    // Not `subscription.unsubscribe()`: where two phones have subscribed at once, Parse JS has made two clients, of which it
+    // asks the newer one, and so ends another subscription that has the same number there.
+    this.#subscription?.client.unsubscribe(this.#subscription);
   }
 
   /** @throws Parse.Error, GroupError */
