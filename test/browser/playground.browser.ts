@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { EThree } from '@virgilsecurity/e3kit-node';
 import axe, { type AxeResults } from 'axe-core';
 import { type BrowserContext, chromium, type Locator, type Page } from 'playwright-core';
 import { chromiumOptions } from '../../scripts/local/chromium';
 import { type LocalServer, startLocalServer } from '../support/local-server';
+import { restClient } from '../support/rest';
 
 // The page as a visitor meets it: the real server, the real browser. The tests follow one another.
 
@@ -86,6 +88,20 @@ async function shows(where: Locator, text: string): Promise<void> {
 async function photo(from: Locator, name: string, bytes = 0): Promise<void> {
   const buffer = Buffer.concat([PIXEL, randomBytes(bytes)]);
   await from.locator('input[type=file]').setInputFiles({ name, mimeType: 'image/png', buffer });
+}
+
+/** What the page remembers of one of its users. */
+async function account(name: string): Promise<{ userId: string; sessionToken: string }> {
+  return JSON.parse(await page.evaluate('localStorage.playground')).accounts[name];
+}
+
+/** Calls Parse Server with the master key. */
+async function parse(method: string, path: string, body?: object) {
+  const { PARSE_MASTER_KEY: masterKey } = JSON.parse(
+    readFileSync(join(folder, '.local/credentials.json'), 'utf8'),
+  );
+  const client = restClient({ url: `${server.url}/parse`, appId: 'e2ee-local', masterKey });
+  return client.call(method, path, body, { master: true });
 }
 
 async function textsOf(where: Locator): Promise<string> {
@@ -381,6 +397,18 @@ test('a message that leaves a reader out is refused, in the server’s own words
   await soon(async () => expect(await stored().getByText('was not encrypted for Bob').count()).toBe(0));
 });
 
+test('what another has written in the sender’s name is not trusted', async () => {
+  const [aliceId, bobId] = [(await account('Alice')).userId, (await account('Bob')).userId];
+  const { results } = (await parse('GET', '/classes/PlaygroundMessage?order=-createdAt')).body;
+  const { body, threadId, timestamp, ACL } = results.find(
+    (row: { senderId: string }) => row.senderId === bobId,
+  );
+  const forged = { body, threadId, timestamp, ACL, senderId: aliceId };
+  const { objectId } = (await parse('POST', '/classes/PlaygroundMessage', forged)).body;
+  for (const phone of [alice(), bob()]) await shows(phone, 'Not trusted. This is not what Alice wrote.');
+  await parse('DELETE', `/classes/PlaygroundMessage/${objectId}`);
+});
+
 test('closing and opening the page keeps the keys, the conversation and the steps', async () => {
   await browser.close();
   await openPage();
@@ -436,6 +464,22 @@ test('a photo travels in the group too', async () => {
   expect(await list.evaluate(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth)).toBe(0);
 });
 
+test('a photo and a text over 30,000 bytes, which E3Kit takes for no group, travel in the group too', async () => {
+  const text = 'A long story. '.repeat(2_500).trim();
+  await photo(carol(), 'Large.png', 60_000);
+  await send(carol(), text);
+  for (const phone of [alice(), bob(), carol()]) {
+    await shows(phone, 'Large.png');
+    await soon(async () => expect(await picture(phone)).toEqual([1, 1]));
+    await soon(async () => expect(await textsOf(phone)).toContain(text));
+  }
+  await rows()
+    .last()
+    .getByText(/^e2ee-[0-9a-f]{32}\.bin$/)
+    .waitFor();
+  expect(await stored().textContent()).not.toMatch(/Large|long story/);
+});
+
 test('a tampered group message is not trusted either', async () => {
   await rows().first().getByRole('button', { name: 'Tamper' }).click();
   await shows(bob(), 'Not trusted. This is not what Carol wrote.');
@@ -449,7 +493,10 @@ test('a removed member gets ciphertext and no key, neither to read nor to write'
   await send(bob(), 'A surprise for Carol');
   await shows(alice(), 'A surprise for Carol');
   await carol().getByRole('log').getByText('Locked.').nth(1).waitFor();
-  expect(await textsOf(carol())).not.toContain('surprise');
+  await photo(bob(), 'Not for Carol.png', 60_000);
+  await shows(alice(), 'Not for Carol.png');
+  await carol().getByRole('log').getByText('Locked.').nth(2).waitFor();
+  expect(await textsOf(carol())).not.toMatch(/surprise|Not for Carol/);
   await send(carol(), 'Hello?');
   await carol().getByRole('alert').getByText('Not sent: Carol is not in the group').waitFor();
   await expectSound();
@@ -459,6 +506,7 @@ test('a member who is added again reads on', async () => {
   await alice().getByRole('button', { name: 'Add Carol' }).click();
   await shows(carol(), 'I added Carol.');
   await shows(carol(), 'A surprise for Carol');
+  await shows(carol(), 'Not for Carol.png');
   await send(carol(), 'Thank you!');
   await shows(bob(), 'Thank you!');
   await step('Back to Alice and Bob').click();
@@ -648,6 +696,31 @@ test('the last act: Bob deletes his account, and nobody finds him any more', asy
   await shows(alice(), 'What a relief! Dinner at eight?');
   await send(alice(), 'By keyboard');
   await shows(bob(), 'By keyboard');
+});
+
+test('messages from before a change of key are read, and those for the new key are locked on the old phone', async () => {
+  const [aliceId, { userId: senderId, sessionToken }] = [
+    (await account('Alice')).userId,
+    await account('Bob'),
+  ];
+  const { threadId, timestamp, ACL } = (await parse('GET', '/classes/PlaygroundMessage?order=-createdAt'))
+    .body.results[0];
+  const getToken = async () =>
+    (await parse('POST', '/functions/virgil-jwt', { sessionToken })).body.result.token;
+  const newPhone = await EThree.initialize(getToken, {
+    apiUrl: `${server.url}/virgil`,
+    storageName: join(folder, 'keys'),
+    groupStorageName: join(folder, 'groups'),
+  });
+  await newPhone.rotatePrivateKey();
+  const body = await newPhone.authEncrypt('With a new key', await newPhone.findUsers(aliceId));
+  await parse('POST', '/classes/PlaygroundMessage', { body, threadId, timestamp, ACL, senderId });
+  await shows(alice(), 'With a new key'); // whose card Alice's phone has not seen before
+  await shows(bob(), 'Locked. This was encrypted for other keys than Bob’s.');
+
+  await page.reload();
+  await shows(alice(), 'With a new key');
+  for (const phone of [alice(), bob()]) await shows(phone, 'What a relief! Dinner at eight?');
 });
 
 test('npm start -- --fresh begins anew, in an open page too', async () => {

@@ -1,4 +1,5 @@
 import { GroupError, GroupErrorCode } from '@virgilsecurity/e3kit-node';
+import Parse from 'parse/node';
 import { recogniseEnvelope } from '../../cloud/envelope/recognise-envelope';
 import { type E3KitServer, type Person, startE3KitServer } from '../support/e3kit';
 
@@ -75,6 +76,44 @@ describe('a group message', () => {
     const loaded = await phone.loadGroup(id, card);
     expect(await loaded.decrypt(message, card)).toBe(TEXT);
     expect(loaded.participants.sort()).toEqual([alice.identity, bob.identity].sort());
+  });
+});
+
+describe('a text over 30,000 bytes', () => {
+  const LONG = 'x'.repeat(30_001);
+
+  /** Saves a row of a class whose policy has `"group": "groupId"` and `"recipients": "acl"`. */
+  async function save(body: unknown, groupId: string, ...readers: Person[]): Promise<string> {
+    const acl = new Parse.ACL();
+    for (const { identity } of readers) acl.setReadAccess(identity, true);
+    const { identity: senderId, sessionToken } = alice;
+    const row = new Parse.Object('PlaygroundMessage', { body, senderId, groupId });
+    row.setACL(acl);
+    return (await row.save(null, { sessionToken })).id as string;
+  }
+
+  test('is too long for a group message, and 30,000 are not', async () => {
+    const { group } = await createGroup(bob);
+    await group.encrypt(LONG.slice(1));
+    await expect(group.encrypt(LONG)).rejects.toThrow('Plain text too long');
+  });
+
+  test('goes to the members as an envelope, which the guard takes in a row of the group', async () => {
+    const { id } = await createGroup(bob, carol);
+    const members = await alice.e3kit.findUsers([bob.identity, carol.identity]);
+    const row = await save(await alice.e3kit.authEncrypt(LONG, members), id, alice, bob, carol);
+    for (const member of [alice, bob, carol]) {
+      const { body } = await server.rest.call('GET', `/classes/PlaygroundMessage/${row}`, undefined, member);
+      expect(await member.e3kit.authDecrypt(body.body, await cardOf(alice, member))).toBe(LONG);
+    }
+  });
+
+  test('is refused where a member who may read the row is left out', async () => {
+    const { id } = await createGroup(bob, carol);
+    const envelope = await alice.e3kit.authEncrypt(LONG, await cardOf(bob, alice));
+    await expect(save(envelope, id, alice, bob, carol)).rejects.toMatchObject({
+      code: Parse.Error.VALIDATION_ERROR,
+    });
   });
 });
 

@@ -1,8 +1,8 @@
 import { focus, writeField } from './focus';
-import type { Unread } from './phone/cipher';
+import type { Unread, Content as Written } from './phone/cipher';
 import type { Message } from './phone/conversation';
 import { Photo } from './photo';
-import type { Device, Draft, Playground, Refusal } from './playground';
+import type { Device, Playground, Refusal } from './playground';
 import { useReveal } from './use-reveal';
 
 /** A message on a phone, or one that did not get further. */
@@ -76,8 +76,12 @@ export function Messages({ playground, device }: PhoneProps) {
 function Content({ content, sender, owner }: { content: Message['content']; sender: string; owner: string }) {
   if ('text' in content) return <Readable {...content} />;
   const explanations: Record<Unread, [string, string]> = {
-    'not trusted': ['Not trusted', `This is not what ${sender} wrote. Somebody has changed it since.`],
+    'not trusted': [
+      'Not trusted',
+      `This is not what ${sender} wrote. Somebody has changed it since, or has written it in ${sender}’s name.`,
+    ],
     'no key': ['Locked', `This phone does not have ${owner}’s key.`],
+    'not for you': ['Locked', `This was encrypted for other keys than ${owner}’s.`],
     'no member': ['Locked', `${owner} is not in the group, and has no key for this.`],
     'no sender': ['Locked', `${sender}’s account is gone, and with it the key that shows who wrote this.`],
     'try again': ['Not read yet', 'The server could not be reached.'],
@@ -90,7 +94,7 @@ function Content({ content, sender, owner }: { content: Message['content']; send
   );
 }
 
-function Readable({ text, photo }: Draft) {
+function Readable({ text, photo }: Written) {
   return (
     <>
       {photo && <Photo photo={photo} />}

@@ -1,6 +1,6 @@
 import Parse from 'parse';
 import type { StoredMessage } from '../stored-messages';
-import { isNobodyFound } from './phone/cipher';
+import { type Content, isNobodyFound } from './phone/cipher';
 import { Conversation, type Mistake } from './phone/conversation';
 import { DirectCipher } from './phone/direct-cipher';
 import { GroupCipher } from './phone/group-cipher';
@@ -11,12 +11,6 @@ export type Mode = 'direct' | 'group';
 export type Name = 'Alice' | 'Bob' | 'Carol';
 /** What the page suggests to try. */
 export type Step = 'plaintext' | 'tamper' | 'phone' | 'photo' | 'recipient' | 'group' | 'account';
-
-/** What a phone is to send. */
-export interface Draft {
-  text: string;
-  photo?: File;
-}
 
 /** What the page remembers. Keys are not in it: E3Kit keeps those, in the browser's IndexedDB. Nor is any password. */
 interface Memory {
@@ -50,7 +44,7 @@ export interface Refusal {
   device: Device;
   mode: Mode;
   at: Date;
-  draft: Draft;
+  draft: Content;
   mistake: Mistake | 'nobody found';
   /** In the server's words, or E3Kit's. */
   reason: string;
@@ -150,14 +144,13 @@ export class Playground {
   }
 
   /** @returns whether it was stored: what the server has refused is among the refusals */
-  async send(device: Device, draft: Draft, mistake?: Mistake): Promise<boolean> {
+  async send(device: Device, draft: Content, mistake?: Mistake): Promise<boolean> {
     const { mode } = this;
-    const { text, photo } = draft;
     const conversation = device.conversations[mode] as Conversation;
     try {
-      if (mistake) await conversation.sendByMistake(mistake, text, photo);
-      else await conversation.send(text, photo);
-      if (photo) this.#finish('photo');
+      if (mistake) await conversation.sendByMistake(mistake, draft);
+      else await conversation.send(draft);
+      if (draft.photo) this.#finish('photo');
       return true;
     } catch (error) {
       this.#beginAnewWithoutSession(error);
@@ -202,7 +195,7 @@ export class Playground {
   /** Alice, who made the group, adds Carol or removes her, and says so. */
   async changeGroup(device: Device, change: 'add' | 'remove'): Promise<void> {
     await device.group?.[change](this.#idOf('Carol'));
-    await device.conversations.group?.send(`I ${change === 'add' ? 'added' : 'removed'} Carol.`);
+    await device.conversations.group?.send({ text: `I ${change === 'add' ? 'added' : 'removed'} Carol.` });
     this.#onChange();
   }
 

@@ -1,6 +1,6 @@
 import Parse from 'parse';
-import { type Cipher, type Unread, whyUnread } from './cipher';
-import { download, pack, unpack, upload } from './files';
+import { type Cipher, type Content, type Sealed, type Unread, whyUnread } from './cipher';
+import { download, upload } from './files';
 import type { Phone } from './phone';
 
 /** In your app: the class of its messages. */
@@ -10,7 +10,7 @@ export interface Message {
   id: string;
   senderId: string;
   sentAt: Date;
-  content: { text: string; photo?: File } | { unread: Unread };
+  content: Content | { unread: Unread };
 }
 
 /** What no app should do, and the server refuses. */
@@ -82,22 +82,16 @@ export class Conversation {
   }
 
   /** @throws Parse.Error, GroupError */
-  async send(text: string, photo?: File): Promise<void> {
-    const { cipher } = this.options;
-    await this.#inTurn(async () => {
-      const sealed = photo && (await cipher.encryptFile(pack(photo)));
-      await this.#save(await cipher.encrypt(text), sealed);
-    });
+  async send(content: Content): Promise<void> {
+    await this.#inTurn(async () => this.#save(await this.options.cipher.seal(content)));
   }
 
   /** @throws Parse.Error 142 */
-  async sendByMistake(mistake: Mistake, text: string, photo?: File): Promise<void> {
+  async sendByMistake(mistake: Mistake, { text, photo }: Content): Promise<void> {
     await this.#inTurn(async () => {
       const { e3kit } = this.phone;
-      await this.#save(
-        mistake === 'not encrypted' ? text : ((await e3kit.authEncrypt(text)) as string),
-        photo,
-      );
+      const body = mistake === 'not encrypted' ? text : ((await e3kit.authEncrypt(text)) as string);
+      await this.#save({ body, file: photo });
     });
   }
 
@@ -114,7 +108,7 @@ export class Conversation {
     return sent;
   }
 
-  async #save(body: string, photo?: Blob): Promise<void> {
+  async #save({ body, file }: Sealed): Promise<void> {
     const { userId, sessionToken } = this.phone.session;
     const { threadId, groupId, participants } = this.options;
     const acl = new Parse.ACL();
@@ -127,7 +121,7 @@ export class Conversation {
       threadId,
       timestamp,
       ...(groupId && { groupId }),
-      ...(photo && { photo: await upload(photo, sessionToken) }),
+      ...(file && { photo: await upload(file, sessionToken) }),
     });
     row.setACL(acl);
     await row.save(null, { sessionToken });
@@ -153,12 +147,10 @@ export class Conversation {
     return isRead;
   }
 
-  async #open(row: Parse.Object, senderId: string): Promise<{ text: string; photo?: File }> {
-    const { cipher } = this.options;
-    const text = await cipher.decrypt(row.get('body'), senderId);
+  async #open(row: Parse.Object, senderId: string): Promise<Content> {
     const photo: Parse.File | undefined = row.get('photo');
-    if (!photo) return { text };
-    return { text, photo: await unpack(await cipher.decryptFile(await download(photo), senderId)) };
+    const file = photo && (await download(photo));
+    return this.options.cipher.open({ body: row.get('body'), file }, senderId);
   }
 
   #connected(isConnected: boolean): void {

@@ -1,4 +1,5 @@
-import type { Cipher } from './cipher';
+import type { Cipher, Content, Sealed } from './cipher';
+import { pack, unpack } from './files';
 import type { Phone } from './phone';
 
 /** Messages between two users: signed by one, then encrypted for both, so that the sender can read them later. */
@@ -8,21 +9,20 @@ export class DirectCipher implements Cipher {
     private readonly partnerId: string,
   ) {}
 
-  async encrypt(text: string) {
+  async seal({ text, photo }: Content): Promise<Sealed> {
+    const { e3kit } = this.phone;
+    const partner = await this.phone.cardOf(this.partnerId);
     // E3Kit adds the sender's own key. From a string it makes base64, from a Uint8Array bytes; an ArrayBuffer fails.
-    return (await this.phone.e3kit.authEncrypt(text, await this.phone.cardOf(this.partnerId))) as string;
+    const body = (await e3kit.authEncrypt(text, partner)) as string;
+    return { body, file: photo && (await e3kit.authEncryptFile(pack({ photo }), partner)) };
   }
 
-  async decrypt(body: string, senderId: string) {
-    // Give the card of the user whom the app shows as the sender: this is what proves that the message is theirs.
-    return (await this.phone.e3kit.authDecrypt(body, await this.phone.cardOf(senderId))) as string;
-  }
-
-  async encryptFile(file: Blob) {
-    return this.phone.e3kit.authEncryptFile(file, await this.phone.cardOf(this.partnerId));
-  }
-
-  async decryptFile(file: Blob, senderId: string) {
-    return this.phone.e3kit.authDecryptFile(file, await this.phone.cardOf(senderId));
+  async open({ body, file }: Sealed, senderId: string): Promise<Content> {
+    const { phone } = this;
+    // The cards are those of the user whom the app shows as the sender: this proves that the message is theirs.
+    const text = (await phone.openAs(senderId, (card) => phone.e3kit.authDecrypt(body, card))) as string;
+    if (!file) return { text };
+    const packed = await phone.openAs(senderId, (card) => phone.e3kit.authDecryptFile(file, card));
+    return { ...(await unpack(packed)), text };
   }
 }

@@ -1,21 +1,23 @@
 import Parse from 'parse';
+import type { Content } from './cipher';
 
 // The one name under which all are uploaded: the real one would be in the address of the upload, and so in access logs.
 const UPLOADED_AS = 'e2ee.bin';
 
-/** Puts the name and the type of a file before its bytes, so that all three are encrypted together. */
-export function pack(file: File): Blob {
-  const label = new TextEncoder().encode(JSON.stringify({ name: file.name, type: file.type }));
+/** Puts the text, and the photo's name and type, before the photo's bytes, so that all of it is encrypted together. */
+export function pack({ text = '', photo }: Partial<Content>): Blob {
+  const { name, type } = photo ?? {};
+  const label = new TextEncoder().encode(JSON.stringify({ text, name, type }));
   const labelLength = new Uint8Array(4);
   new DataView(labelLength.buffer).setUint32(0, label.length);
-  return new Blob([labelLength, label, file]);
+  return new Blob([labelLength, label, ...(photo ? [photo] : [])]);
 }
 
 /** The type is the sender's word. Show what you know (`image/jpeg` in an `<img>`), and never open it as a page. */
-export async function unpack(packed: Blob): Promise<File> {
+export async function unpack(packed: Blob): Promise<Content> {
   const start = 4 + new DataView(await packed.slice(0, 4).arrayBuffer()).getUint32(0);
-  const { name, type } = JSON.parse(await packed.slice(4, start).text());
-  return new File([packed.slice(start)], name, { type });
+  const { text, name, type } = JSON.parse(await packed.slice(4, start).text());
+  return { text, photo: name === undefined ? undefined : new File([packed.slice(start)], name, { type }) };
 }
 
 /** @throws Parse.Error: 142 for what is not encrypted, 116 for what is too large */

@@ -1,9 +1,12 @@
 import type { EThree } from '@virgilsecurity/e3kit-browser';
-import { type Cipher, isNoAccess } from './cipher';
-import type { Phone } from './phone';
+import { type Cipher, type Content, isNoAccess, type Sealed } from './cipher';
+import { pack, unpack } from './files';
+import type { Card, Phone } from './phone';
 
 type Group = Awaited<ReturnType<EThree['createGroup']>>;
-type Data = string | Buffer;
+
+/** E3Kit's own limit of a group message's text. */
+const MAX_TEXT_BYTES = 30_000;
 
 /** Messages of a group. Its keys travel through Virgil's cloud as tickets, encrypted for each member; Parse has none. */
 export class GroupCipher implements Cipher {
@@ -41,37 +44,32 @@ export class GroupCipher implements Cipher {
     await (await this.#update()).remove(await this.phone.cardOf(userId));
   }
 
-  async encrypt(text: string) {
-    return (await this.#encrypt(text)) as string;
-  }
-
-  async decrypt(body: string, senderId: string) {
-    return (await this.#decrypt(body, senderId)) as string;
-  }
-
-  async encryptFile(file: Blob) {
-    return new Blob([(await this.#encrypt(await bytesOf(file))) as Buffer<ArrayBuffer>]);
-  }
-
-  async decryptFile(file: Blob, senderId: string) {
-    return new Blob([(await this.#decrypt(await bytesOf(file), senderId)) as Buffer<ArrayBuffer>]);
-  }
-
-  /** From a string E3Kit makes base64, from bytes bytes. */
-  async #encrypt(data: Data): Promise<Data> {
+  async seal({ text, photo }: Content): Promise<Sealed> {
     // Without this a phone that has missed a change goes on with the old key, which a removed member has too.
-    return (await this.#update()).encrypt(data);
+    const group = await this.#update();
+    const encrypt = async (data: string) => (await group.encrypt(data)) as string;
+    if (!photo && new Blob([text]).size <= MAX_TEXT_BYTES) return { body: await encrypt(text) };
+    // A file of any size has a key of its own, and the group message holds that key: so whoever can read the message can
+    // open the file, and nobody else.
+    const { encryptedSharedFile, fileKey } = await this.phone.e3kit.encryptSharedFile(pack({ text, photo }));
+    return { body: await encrypt((fileKey as Buffer).toString('base64')), file: encryptedSharedFile };
   }
 
-  async #decrypt(data: Data, senderId: string): Promise<Data> {
-    const sender = await this.phone.cardOf(senderId);
+  async open({ body, file }: Sealed, senderId: string): Promise<Content> {
+    const { phone } = this;
+    const text = await phone.openAs(senderId, (card) => this.#decrypt(body, card));
+    if (!file) return { text };
+    return unpack(await phone.openAs(senderId, (card) => phone.e3kit.decryptSharedFile(file, text, card)));
+  }
+
+  async #decrypt(body: string, sender: Card): Promise<string> {
     const group = this.#group ?? (await this.#update());
     try {
-      return await group.decrypt(data, sender);
+      return (await group.decrypt(body, sender)) as string;
     } catch (error) {
       // GroupIsOutdated (10): members have changed since.
       if ((error as { errorCode?: number }).errorCode !== 10) throw error;
-      return (await this.#update()).decrypt(data, sender);
+      return (await (await this.#update()).decrypt(body, sender)) as string;
     }
   }
 
@@ -85,8 +83,4 @@ export class GroupCipher implements Cipher {
       throw error;
     }
   }
-}
-
-async function bytesOf(file: Blob): Promise<Buffer> {
-  return Buffer.from(await file.arrayBuffer());
 }

@@ -1,5 +1,6 @@
 import { EThree } from '@virgilsecurity/e3kit-browser';
 import Parse from 'parse';
+import { isOfAnotherSigner } from './cipher';
 
 /** A user signed in with Parse. */
 export interface Session {
@@ -8,7 +9,7 @@ export interface Session {
   sessionToken: string;
 }
 
-type Card = Awaited<ReturnType<EThree['findUsers']>>[string];
+export type Card = Awaited<ReturnType<EThree['findUsers']>>[string];
 
 /** One user's E3Kit on one device. */
 export class Phone {
@@ -37,7 +38,7 @@ export class Phone {
     return new Phone(session, e3kit, await hasKey(e3kit));
   }
 
-  /** The published public key of a user. It does not change but by `rotatePrivateKey`, which this app does not call. */
+  /** The public key that a user has published, as it was when this phone first asked. */
   cardOf(userId: string): Promise<Card> {
     let card = this.#cards.get(userId);
     if (!card) {
@@ -51,6 +52,27 @@ export class Phone {
   /** Has it looked for anew: an app does so now and then, since users may have been deleted. */
   forgetCard(userId: string): void {
     this.#cards.delete(userId);
+  }
+
+  /**
+   * Opens what a user has signed with any of their keys: the card of a new key names the card of the key before. No date
+   * says which of them it was: cards know only the second, and a row that was moved or changed has a later date.
+   *
+   * @param open tries one card
+   * @throws what `open` has thrown, for the oldest card where none of them has signed it
+   */
+  async openAs<Opened>(userId: string, open: (card: Card) => Promise<Opened>): Promise<Opened> {
+    const known = await this.cardOf(userId);
+    try {
+      return await openWithChain(known, open);
+    } catch (error) {
+      if (!isOfAnotherSigner(error)) throw error;
+      // The key may be newer than the card that this phone remembers.
+      this.forgetCard(userId);
+      const current = await this.cardOf(userId);
+      if (current.id === known.id) throw error;
+      return openWithChain(current, open);
+    }
   }
 
   async cardsOf(userIds: string[]): Promise<Record<string, Card>> {
@@ -81,6 +103,15 @@ export class Phone {
   async forgetKey(): Promise<void> {
     await this.e3kit.cleanup();
     this.hasKey = false;
+  }
+}
+
+async function openWithChain<Opened>(newest: Card, open: (card: Card) => Promise<Opened>): Promise<Opened> {
+  try {
+    return await open(newest);
+  } catch (error) {
+    if (!isOfAnotherSigner(error) || !newest.previousCard) throw error;
+    return openWithChain(newest.previousCard, open);
   }
 }
 
