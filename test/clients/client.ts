@@ -16,8 +16,10 @@ export interface Client {
   /** What the user can read, the oldest first. */
   read(): Promise<string[]>;
   account(): Account;
-  /** As on a new device. */
-  forgetKey(): void;
+  /** Where the user's private key is. */
+  keyFile(): string;
+  /** Bob writes to them. */
+  bobWrites(text: string): Promise<void>;
   server(): E3KitServer;
   /** Whom they write to: with E3Kit for JavaScript. */
   bob(): Person;
@@ -165,7 +167,8 @@ export function testClient(language: string, checkToken: string): Client {
     run,
     read,
     account: () => account,
-    forgetKey: () => rmSync(join(folder, `${account.identity}.key`)),
+    keyFile: () => join(folder, `${account.identity}.key`),
+    bobWrites,
     server: () => server,
     bob: () => bob,
   };

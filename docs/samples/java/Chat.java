@@ -31,6 +31,7 @@ import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Base64;
 import java.util.List;
 import java.util.Map;
@@ -86,18 +87,29 @@ public class Chat {
         keyknox = new KeyknoxManager(new KeyknoxClient(tokens, new URL(VIRGIL_URL + "/")));
         backupKeys = crypto.generateKeyPair(Base64.getDecoder().decode(backupKey));
 
-        boolean registered = !cards.searchCards(me).isEmpty();
-        if (Files.exists(keyFile())) {
-            keys = crypto.importPrivateKey(Files.readAllBytes(keyFile()));
-        } else if (registered) { // on another device
-            keys = crypto.importPrivateKey(backup().getValue());
-            store();
-        } else {
-            keys = crypto.generateKeyPair();
-            store();
-            backUp();
+        // Stored on the device, then backed up, then published: this completes what an interrupted start has left out.
+        Card published = cards.searchCards(me).stream().findFirst().orElse(null);
+        byte[] backedUp = backup().getValue();
+        byte[] onDevice = Files.exists(keyFile()) ? Files.readAllBytes(keyFile()) : new byte[0];
+        for (byte[] privateKey : List.of(onDevice, backedUp)) { // the backup's on another device, and where the key was changed there
+            if (keys == null && privateKey.length > 0 && isPublished(privateKey, published)) {
+                keys = crypto.importPrivateKey(privateKey);
+            }
         }
-        if (!registered) cards.publishCard(keys.getPrivateKey(), keys.getPublicKey(), me);
+        if (keys == null) {
+            if (published != null) throw new IOException("The published key is neither on this device nor in the backup.");
+            keys = crypto.generateKeyPair();
+        }
+        store();
+        if (!Arrays.equals(backedUp, crypto.exportPrivateKey(keys.getPrivateKey()))) backUp();
+        if (published == null) cards.publishCard(keys.getPrivateKey(), keys.getPublicKey(), me);
+    }
+
+    /** Whether a private key is that of the published card. Where none is published, any will do. */
+    boolean isPublished(byte[] privateKey, Card published) throws Exception {
+        if (published == null) return true;
+        byte[] id = crypto.importPrivateKey(privateKey).getPublicKey().getIdentifier();
+        return Arrays.equals(id, ((VirgilPublicKey) published.getPublicKey()).getIdentifier());
     }
 
     /** Encrypts for the reader and for oneself, and saves. Returns the message's objectId. */
@@ -138,11 +150,10 @@ public class Chat {
 
     /** A new key in the place of the old one. What was encrypted for that can be read no more. */
     void rotate() throws Exception {
-        VirgilKeyPair fresh = crypto.generateKeyPair();
-        cards.publishCard(fresh.getPrivateKey(), fresh.getPublicKey(), me, card(me).getIdentifier());
-        keys = fresh;
+        keys = crypto.generateKeyPair();
+        backUp(); // before anybody writes to it: where the program is killed in between, the next start finds it there
+        cards.publishCard(keys.getPrivateKey(), keys.getPublicKey(), me, card(me).getIdentifier());
         store();
-        backUp();
     }
 
     /** Takes the user out of the directory: nobody can encrypt for them any more. */

@@ -47,15 +47,20 @@ class Chat:
         self.cards = CardManager(card_crypto, self.tokens, verifier, api_url=VIRGIL_URL)
 
         self.key_file = Path(f"{self.me}.key")
-        registered = self.cards.search_card(self.me)
-        if self.key_file.exists():
-            self.keys = self.crypto.import_private_key(self.key_file.read_bytes())
-        elif registered:
-            raise RuntimeError(f"This user registered on another device: bring {self.key_file} here. This SDK has no backups.")
-        else:
+        self.next_key_file = Path(f"{self.me}.next.key")  # while it is published
+        published = self.cards.search_card(self.me)
+        self.keys = None
+        for file in (self.key_file, self.next_key_file):
+            if file.exists() and file.stat().st_size > 0:
+                keys = self.crypto.import_private_key(file.read_bytes())
+                if not published or keys.public_key.identifier == published[0].public_key.identifier:
+                    self.keys = keys
+        if not self.keys:
+            if published:
+                raise RuntimeError(f"The published key is not here: bring {self.key_file} from the device that has it. This SDK has no backups.")
             self.keys = self.crypto.generate_key_pair()
-            self.store()
-        if not registered:
+        self.store(self.key_file)
+        if not published:
             self.cards.publish_card(self.keys.private_key, self.keys.public_key, self.me)
 
     def send(self, reader, text):
@@ -105,10 +110,11 @@ class Chat:
 
     def rotate(self):
         """A new key in the place of the old one. What was encrypted for that can be read no more."""
-        fresh = self.crypto.generate_key_pair()
-        self.cards.publish_card(fresh.private_key, fresh.public_key, self.me, self.card(self.me).id)
-        self.keys = fresh
-        self.store()
+        self.keys = self.crypto.generate_key_pair()
+        self.store(self.next_key_file)  # where the program is killed in between, the next start finds it there
+        self.cards.publish_card(self.keys.private_key, self.keys.public_key, self.me, self.card(self.me).id)
+        self.store(self.key_file)
+        self.next_key_file.unlink()
 
     def revoke(self):
         """Takes the user out of the directory: nobody can encrypt for them any more. The SDK has no call for it."""
@@ -122,10 +128,10 @@ class Chat:
             raise RuntimeError(f"{identity} has no card: that user has not registered yet.")
         return cards[0]
 
-    def store(self):
+    def store(self, file):
         """Keeps the private key on this device, for this account of it alone."""
-        self.key_file.touch(0o600)
-        self.key_file.write_bytes(self.crypto.export_private_key(self.keys.private_key))
+        file.touch(0o600)
+        file.write_bytes(self.crypto.export_private_key(self.keys.private_key))
 
     def parse(self, method, path, body=None):
         headers = {
