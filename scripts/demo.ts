@@ -95,7 +95,7 @@ async function signUp(name: string): Promise<User> {
   return { name, identity: user.id as string, sessionToken: user.getSessionToken() as string };
 }
 
-/** What an app does when its user has signed up. After a later login `EThree.initialize` alone will do. */
+/** What an app does when its user has signed up. It makes no backup of the key: the README's `start` does. */
 async function register({ name, sessionToken }: User, url: string, folder: string): Promise<EThree> {
   const getToken = async () => {
     const { token } = await Parse.Cloud.run('virgil-jwt', {}, { sessionToken });

@@ -23,7 +23,7 @@ export class Phone {
 
   /**
    * Starts E3Kit for a user. A user's first phone makes the private key and publishes the public one; on any further
-   * phone `hasKey` is false until `restoreKey`.
+   * phone `hasKey` is false until `restoreKey`. It makes no backup: your app needs one, as the README's `start` makes it.
    *
    * @param device a name of this device's own, the same at every start
    */
