@@ -1,7 +1,9 @@
 import { notAnEnvelope } from './envelope-error';
+import type { OctetPattern } from './octet-pattern';
 
 // Identifier octets, X.690 section 8.1.2.
 const INTEGER = 0x02;
+export const BIT_STRING = 0x03;
 export const OCTET_STRING = 0x04;
 export const NULL = 0x05;
 export const OBJECT_IDENTIFIER = 0x06;
@@ -88,6 +90,18 @@ export class DerReader {
       let left = length;
       while (left > 0 && this.bytes[start + left - 1] === oid[left - 1]) left--;
       if (left === 0) return;
+    }
+    throw notAnEnvelope();
+  }
+
+  /** Passes over all that is left of the value that was opened last, which must fit one of these. */
+  rest(allowed: readonly OctetPattern[]): void {
+    const length = this.end - this.position;
+    for (const pattern of allowed) {
+      if (pattern.length === length && pattern.fits(this.bytes, this.position)) {
+        this.position = this.end;
+        return;
+      }
     }
     throw notAnEnvelope();
   }

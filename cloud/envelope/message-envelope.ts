@@ -1,4 +1,5 @@
 import { context, DerReader, NULL, OCTET_STRING, type Oid, SEQUENCE, SET, UTF8_STRING } from './der';
+import { encryptedKeys } from './encrypted-key';
 import { EnvelopeError, notAnEnvelope } from './envelope-error';
 
 const oids = (...octets: string[]): readonly Oid[] => octets.map((hex) => Buffer.from(hex, 'hex'));
@@ -6,19 +7,6 @@ const ENVELOPED_DATA = oids('2a864886f70d010703'); // 1.2.840.113549.1.7.3
 const DATA = oids('2a864886f70d010701'); // 1.2.840.113549.1.7.1
 const AES256_GCM = oids('60864801650304012e'); // 2.16.840.1.101.3.4.1.46
 const RANDOM_PADDING = oids('2b0601040183ac1b0103'); // 1.3.6.1.4.1.54811.1.3
-const PRIME256V1 = oids('2a8648ce3d030107'); // 1.2.840.10045.3.1.7
-const KEY_ALGORITHMS = oids(
-  '2b6570', // Ed25519 1.3.101.112
-  '2b656e', // X25519 1.3.101.110
-  '2a8648ce3d0201', // elliptic curve 1.2.840.10045.2.1
-  '2a864886f70d010101', // RSA 1.2.840.113549.1.1.1
-  '2b0601040183ac1b0101', // Virgil compound key 1.3.6.1.4.1.54811.1.1
-  '2b0601040183ac1b0102', // Virgil hybrid key 1.3.6.1.4.1.54811.1.2
-  '2b0601040183ac1b0201', // Falcon 1.3.6.1.4.1.54811.2.1
-  '2b0601040183ac1b020209', // Round5 1.3.6.1.4.1.54811.2.2.9
-  '2b0601040183ac1b020208', // Round5 as the Java SDK 7.1 has it, .2.2.8
-  '608648016503040402', // ML-KEM-768 2.16.840.1.101.3.4.4.2 (virgil-crypto-lib 0.23.1, Python)
-);
 // SHA-256 to SHA-512 with HKDF, RFC 8619: 1.2.840.113549.1.9.16.3.28 to .30
 const HKDF_HASHES = oids('2a864886f70d010910031c', '2a864886f70d010910031d', '2a864886f70d010910031e');
 // SHA-256 to SHA-512 and SHA-224, NIST: 2.16.840.1.101.3.4.2.1 to .4
@@ -35,10 +23,10 @@ const CMS_VERSION = 2;
 const GCM_NONCE_BYTES = 12;
 // More than any conversation has: a file has room for half a million.
 const MAX_RECIPIENTS = 10_000;
-// The longest known is a post-quantum or an RSA-8192 key's: about 1 KB.
-const MAX_ENCRYPTED_KEY_BYTES = 4096;
 // Post-quantum signatures run to a few kilobytes.
 const MAX_SIGNATURE_BYTES = 8192;
+// The footer holds a signature, of which none is shorter. Libraries abort on less than a tag there.
+const LEAST_FOOTER_BYTES = 64;
 /** Authentication tag of AES-GCM, NIST SP 800-38D: no ciphertext is shorter. */
 export const GCM_TAG_BYTES = 16;
 
@@ -83,13 +71,16 @@ export function readMessageEnvelope(bytes: Uint8Array, allowLegacyEncrypt: boole
   if (der.integer() > MAX_VERSION) throw notAnEnvelope();
   const keyIds = readContentInfo(der);
   if (der.has(CUSTOM_PARAMETERS)) readCustomParameters(der, allowLegacyEncrypt);
-  if (der.has(CIPHER_KDF)) readAlgorithm(der, CIPHER_KDF, HKDF_HASHES);
-  const { dataSize, signed } = readFooterInfo(der);
+  // Signed inside, an envelope has both, otherwise neither: libraries abort on a footer without KDF.
+  const signed = der.has(CIPHER_KDF);
+  if (signed) readAlgorithm(der, CIPHER_KDF, HKDF_HASHES);
+  const dataSize = signed ? readFooterInfo(der) : 0;
   if (der.has(PADDING)) readAlgorithm(der, PADDING, RANDOM_PADDING);
   der.close(payload);
   if (!signed && !allowLegacyEncrypt) throw new EnvelopeError('not signed inside, which authEncrypt() does');
-  // AES-GCM ciphertext is as long as its plaintext, and the signature comes on top.
-  if (bytes.length - der.position < dataSize + GCM_TAG_BYTES) throw new EnvelopeError('ciphertext cut short');
+  // AES-GCM ciphertext is as long as its plaintext, and the footer is encrypted behind it.
+  const leastBytes = dataSize + GCM_TAG_BYTES + (signed ? LEAST_FOOTER_BYTES + GCM_TAG_BYTES : 0);
+  if (bytes.length - der.position < leastBytes) throw new EnvelopeError('ciphertext cut short');
   return new MessageEnvelope(bytes, keyIds, signed, der.position);
 }
 
@@ -127,9 +118,7 @@ function readKeyTransRecipientInfo(der: DerReader): Span {
   const keyIdBytes = der.skip(context(0), OCTET_STRING);
   const end = der.position;
   requireKeyId(keyIdBytes);
-  readKeyAlgorithm(der, 2);
-  const encryptedKeyBytes = der.skip(OCTET_STRING);
-  if (encryptedKeyBytes === 0 || encryptedKeyBytes > MAX_ENCRYPTED_KEY_BYTES) throw notAnEnvelope();
+  der.rest(encryptedKeys());
   der.close(recipientInfos);
   return { start: end - keyIdBytes, end };
 }
@@ -137,24 +126,6 @@ function readKeyTransRecipientInfo(der: DerReader): Span {
 /** The first 8 bytes of SHA-512 of the public key; old libraries wrote the 32 bytes of SHA-256. */
 function requireKeyId(length: number): void {
   if (length !== 8 && length !== 32) throw notAnEnvelope();
-}
-
-/** AlgorithmIdentifier of a key. A compound key is made of two, each of which may be a hybrid of two more. */
-function readKeyAlgorithm(der: DerReader, nesting: number): void {
-  const outer = der.open(SEQUENCE);
-  der.oid(KEY_ALGORITHMS);
-  if (der.has(NULL)) {
-    if (der.skip(NULL) !== 0) throw notAnEnvelope();
-  } else if (der.has(SEQUENCE)) {
-    if (nesting === 0) throw notAnEnvelope();
-    const algorithm = der.open(SEQUENCE);
-    readKeyAlgorithm(der, nesting - 1);
-    readKeyAlgorithm(der, nesting - 1);
-    der.close(algorithm);
-  } else if (!der.atEnd) {
-    der.oid(PRIME256V1);
-  }
-  der.close(outer);
 }
 
 /**
@@ -205,19 +176,15 @@ function readAlgorithm(der: DerReader, tag: number, allowed: readonly Oid[]): vo
   der.close(header);
 }
 
-/** VirgilFooterInfo: bytes of the plaintext with its padding, and whether it was signed before it was encrypted. */
-function readFooterInfo(der: DerReader): { dataSize: number; signed: boolean } {
-  if (!der.has(FOOTER_INFO)) return { dataSize: 0, signed: false };
+/** VirgilFooterInfo: returns how many bytes the plaintext has with its padding. */
+function readFooterInfo(der: DerReader): number {
   const header = der.open(FOOTER_INFO, SEQUENCE);
   if (der.integer() !== 0) throw notAnEnvelope();
   const dataSize = der.integer();
-  const signed = der.has(context(0));
-  if (signed) {
-    const footerInfo = der.open(context(0), SEQUENCE);
-    if (der.integer() !== 0) throw notAnEnvelope();
-    readHashAlgorithm(der);
-    der.close(footerInfo);
-  }
+  const footerInfo = der.open(context(0), SEQUENCE);
+  if (der.integer() !== 0) throw notAnEnvelope();
+  readHashAlgorithm(der);
+  der.close(footerInfo);
   der.close(header);
-  return { dataSize, signed };
+  return dataSize;
 }

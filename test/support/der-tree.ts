@@ -54,3 +54,43 @@ export function at(root: DerNode, ...path: number[]): DerNode {
   }
   return current;
 }
+
+/** The way to each value inside this one, for `at`. */
+export function paths({ content }: DerNode, path: number[] = []): number[][] {
+  if (Buffer.isBuffer(content)) return [];
+  return content.flatMap((part, position) => {
+    const way = [...path, position];
+    return [way, ...paths(part, way)];
+  });
+}
+
+type Change = (part: DerNode, position: number, parts: DerNode[]) => void;
+const NULL = leaf(0x05, '');
+
+/** What can be wrong with a value when all lengths are right. */
+export const CHANGES: Record<string, Change> = {
+  missing: (_part, position, parts) => parts.splice(position, 1),
+  twice: (part, position, parts) => parts.splice(position, 0, part),
+  'NULL before it': (_part, position, parts) => parts.splice(position, 0, NULL),
+  'NULL behind it': (_part, position, parts) => parts.splice(position + 1, 0, NULL),
+  'another tag': (part) => {
+    part.tag = 0x1f;
+  },
+  empty: (part) => {
+    part.content = Buffer.isBuffer(part.content) ? Buffer.alloc(0) : [];
+  },
+  more: (part) => {
+    part.content = Buffer.isBuffer(part.content)
+      ? Buffer.concat([part.content, Buffer.from([1])])
+      : [...part.content, NULL];
+  },
+  less: (part) => {
+    if (Buffer.isBuffer(part.content)) part.content = part.content.subarray(1);
+  },
+};
+
+/** Changes the value at the end of this path in the way of `CHANGES`. */
+export function change(root: DerNode, path: number[], apply: Change): void {
+  const position = path.at(-1) as number;
+  apply(at(root, ...path), position, at(root, ...path.slice(0, -1)).content as DerNode[]);
+}

@@ -9,6 +9,7 @@ import {
   UTF8_STRING,
 } from '../../../cloud/envelope/der';
 import { EnvelopeError } from '../../../cloud/envelope/envelope-error';
+import { OctetPattern } from '../../../cloud/envelope/octet-pattern';
 import { type DerNode, putTogether } from '../../support/der-tree';
 
 // Without looking for a smaller counter-example, which takes minutes here.
@@ -214,4 +215,33 @@ describe('every value that DER can write', () => {
     for (const part of content) walk(der, part);
     der.close(outer);
   }
+});
+
+describe('the rest of a value', () => {
+  const [short, long] = ['0401..02', '0402..0203'].map((hex) => new OctetPattern(hex));
+  const rest = (...parts: string[]) => {
+    const der = reader(...parts);
+    const outer = der.open(SEQUENCE);
+    der.skip(NULL);
+    der.rest([short as OctetPattern, long as OctetPattern]);
+    return { der, outer };
+  };
+
+  test('must fit one of the patterns, and is passed over', () => {
+    for (const hex of ['3006', '3007']) {
+      const { der, outer } = rest(hex, '0500', hex === '3006' ? '0401ff02' : '0402ff0203', '0500');
+      der.close(outer);
+      expect(der.skip(NULL)).toBe(0);
+      expect(der.atEnd).toBe(true);
+    }
+  });
+
+  test.each([
+    ['that is shorter', '3005', '0500', '0401ff'],
+    ['that is longer', '3008', '0500', '0402ff020304'],
+    ['with another octet', '3006', '0500', '0401ff03'],
+    ['that is missing', '3002', '0500'],
+  ])('is refused, %s', (_name, ...parts) => {
+    expect(() => rest(...parts)).toThrow(EnvelopeError);
+  });
 });

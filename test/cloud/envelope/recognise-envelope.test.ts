@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { KeyPairType, type VirgilCrypto, type VirgilPublicKey } from 'virgil-crypto';
 import { EnvelopeError } from '../../../cloud/envelope/envelope-error';
+import { GCM_TAG_BYTES } from '../../../cloud/envelope/message-envelope';
 import { recogniseEnvelope } from '../../../cloud/envelope/recognise-envelope';
 import { at, type DerNode, putTogether, takeApart } from '../../support/der-tree';
 import { loadVirgilCrypto } from '../../support/virgil-crypto';
@@ -29,7 +30,10 @@ let crypto: VirgilCrypto;
 let alice: ReturnType<VirgilCrypto['generateKeys']>;
 let bob: ReturnType<VirgilCrypto['generateKeys']>;
 
-/** The header of an envelope whose plaintext is empty: it demands no more ciphertext than a tag. */
+/** What is behind the header of an empty message, at least: a tag, a signature, and its tag. */
+const LEAST_BYTES = 16 + 64 + 16;
+
+/** The header of an envelope whose plaintext is empty: it demands the least ciphertext. */
 const emptyHeader = () => {
   const bytes = Buffer.from(crypto.signAndEncrypt('', alice.privateKey, bob.publicKey));
   return bytes.subarray(0, recogniseEnvelope(base64(bytes), strict).ciphertextOffset);
@@ -201,12 +205,11 @@ describe('an envelope that is not signed inside, which authDecrypt() cannot read
     expect(refusal(payload, legacy)).toBeUndefined();
   });
 
-  test('is refused with footer information that names no signature, too', () => {
+  test('is refused with footer information that names no signature, which no SDK writes', () => {
     const { root, rest } = takeApart(authEncrypt('hello'));
     (at(root, 3, 0).content as DerNode[]).pop();
     const payload = base64(Buffer.concat([putTogether(root), rest]));
-    expect(refusal(payload)).toBe('not signed inside, which authEncrypt() does');
-    expect(refusal(payload, legacy)).toBeUndefined();
+    for (const options of [strict, legacy]) expect(refusal(payload, options)).toBe('not an E3Kit envelope');
   });
 });
 
@@ -318,13 +321,17 @@ describe('refuses what is not ciphertext', () => {
   });
 
   test.each([16, 31, 32, 200, 5000])('an envelope header glued onto %i bytes of text', (length) => {
+    const unsigned = Buffer.from(crypto.encrypt('', bob.publicKey)).subarray(0, -GCM_TAG_BYTES);
     for (const disguise of [
       Buffer.from(text(length)),
       Buffer.from(`${text(length - 2)}\r\n`),
       Buffer.from(text(length), 'utf16le'),
       Buffer.from(text(length), 'utf16le').swap16(),
     ]) {
-      expect(refusal(base64(Buffer.concat([emptyHeader(), disguise])))).toBe('readable text in disguise');
+      expect(refusal(base64(Buffer.concat([unsigned, disguise])), legacy)).toBe('readable text in disguise');
+      expect(refusal(base64(Buffer.concat([emptyHeader(), disguise])))).toBe(
+        disguise.length < LEAST_BYTES ? 'ciphertext cut short' : 'readable text in disguise',
+      );
     }
   });
 
@@ -332,24 +339,34 @@ describe('refuses what is not ciphertext', () => {
     const header = emptyHeader();
     for (const hidden of [Buffer.from(text(32)), Buffer.from(text(16), 'utf16le')]) {
       for (let before = 0; before < 70; before++) {
-        const disguise = [header, Buffer.alloc(before, 0xee), hidden, Buffer.alloc(40, 0xee)];
+        const disguise = [header, Buffer.alloc(before, 0xee), hidden, Buffer.alloc(70, 0xee)];
         expect(refusal(base64(Buffer.concat(disguise)))).toBe('readable text in disguise');
       }
     }
   });
 
-  test('text in the place of an encrypted key', () => {
-    const bytes = Buffer.from(authEncrypt('hello'));
-    bytes.write(text(40), bytes.indexOf(bob.publicKey.identifier) + 40);
-    expect(refusal(base64(bytes))).toBe('readable text in disguise');
+  /** An envelope with these bytes in the place of the MAC, which is as random as what is encrypted. */
+  function withMac(mac: Buffer): string {
+    const { root, rest } = takeApart(authEncrypt('hello', [bob.publicKey]));
+    const encryptedKey = at(root, 1, 1, 0, 1, 0, 3);
+    const { root: ecies } = takeApart(encryptedKey.content as Buffer);
+    at(ecies, 3, 1).content = mac;
+    encryptedKey.content = putTogether(ecies);
+    return base64(Buffer.concat([putTogether(root), rest]));
+  }
+
+  test('text in an encrypted key', () => {
+    expect(refusal(withMac(randomBytes(48)))).toBeUndefined();
+    expect(refusal(withMac(Buffer.from(text(48))))).toBe('readable text in disguise');
   });
 
-  test('text in another script, behind a header or in the place of an encrypted key', () => {
+  test('text in another script, behind a header or in an encrypted key', () => {
     const russian = Buffer.from('Съешь же ещё этих мягких французских булок, да выпей чаю.');
     const disguised = Buffer.concat([emptyHeader(), randomBytes(20), russian, randomBytes(30)]);
     expect(refusal(base64(disguised))).toBe('readable text in disguise');
-    const bytes = Buffer.from(authEncrypt('hello'));
-    bytes.set(russian, bytes.indexOf(bob.publicKey.identifier) + 40);
+    const { publicKey } = crypto.generateKeys(KeyPairType.RSA_2048);
+    const bytes = Buffer.from(authEncrypt('hello', [publicKey]));
+    bytes.set(russian, bytes.indexOf(publicKey.identifier) + 60);
     expect(refusal(base64(bytes))).toBe('readable text in disguise');
   });
 
@@ -386,10 +403,14 @@ describe('refuses what is not ciphertext', () => {
     const encryptedKey = bytes.indexOf(Buffer.from('0481e2', 'hex')) + 3;
     const nonce = bytes.indexOf(Buffer.from('2e040c', 'hex')) + 3;
     // Random bytes may be any bytes.
+    const within = (i: number, start: number, length: number) => i >= start && i < start + length;
     const isFree = (i: number) =>
-      (i >= keyId && i < keyId + 8) ||
-      (i >= encryptedKey && i < encryptedKey + 226) ||
-      (i >= nonce && i < nonce + 12);
+      within(i, keyId, 8) ||
+      within(i, encryptedKey + 18, 32) || // the ephemeral key
+      within(i, encryptedKey + 95, 48) || // the MAC
+      within(i, encryptedKey + 160, 16) || // the nonce of CBC
+      within(i, encryptedKey + 178, 48) || // what is encrypted
+      within(i, nonce, 12);
     const harmless: string[] = [];
     for (let i = 0; i < ciphertextOffset; i++) {
       if (isFree(i)) continue;
@@ -403,7 +424,7 @@ describe('refuses what is not ciphertext', () => {
       ...['6:2^1', '6:2^2'], // the version: 0 to 3
       `${keyId - 5}:2^2`, // a recipient's: 0 or 2
       `${ciphertextOffset - 33}:30^2`, // the hash of the KDF
-      ...[1, 2, 4, 8, 16, 32, 64].map((bit) => `${ciphertextOffset - 23}:5^${bit}`), // the size: as much as there is
+      ...[1, 2, 4, 8, 16, 32].map((bit) => `${ciphertextOffset - 23}:5^${bit}`), // the size: as much as there is
       ...[`${ciphertextOffset - 3}:3^1`, `${ciphertextOffset - 3}:3^2`], // the hash of the signature
     ]);
   });

@@ -3,6 +3,7 @@ import type { VirgilCrypto } from 'virgil-crypto';
 import { recogniseEnvelope } from '../../../cloud/envelope/recognise-envelope';
 import { type BareParseServer, startBareParseServer } from '../../../scripts/local/bare-parse-server';
 import { makeCertificate } from '../../support/certificate';
+import { abortingEnvelope } from '../../support/envelopes';
 import { type Answer, type Caller, restClient } from '../../support/rest';
 import { tracesOf } from '../../support/traces';
 import { loadVirgilCrypto } from '../../support/virgil-crypto';
@@ -219,6 +220,11 @@ describe('is refused, by raw body and JSON, whatever the name says', () => {
       () => Buffer.concat([header(), Buffer.from(`${text}`, 'utf16le')]),
     ],
     ['an envelope cut short', 'bin', () => encrypt(`${text}`).subarray(0, 900)],
+    [
+      'an envelope that aborts the library of whoever opens it',
+      'bin',
+      () => abortingEnvelope(encrypt(`${text}`)),
+    ],
     [
       'an envelope that is not signed',
       'bin',

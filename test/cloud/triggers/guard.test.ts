@@ -1,7 +1,7 @@
 import type { VirgilCrypto } from 'virgil-crypto';
 import { recogniseEnvelope } from '../../../cloud/envelope/recognise-envelope';
 import { type BareParseServer, startBareParseServer } from '../../../scripts/local/bare-parse-server';
-import { envelopeMaker } from '../../support/envelopes';
+import { abortingEnvelope, envelopeMaker } from '../../support/envelopes';
 import { type Answer, type Caller, restClient } from '../../support/rest';
 import { tracesOf } from '../../support/traces';
 import { loadVirgilCrypto } from '../../support/virgil-crypto';
@@ -116,6 +116,10 @@ describe('what is not ciphertext is refused', () => {
     ],
     ['random base64', () => Buffer.alloc(400, 0xa7).toString('base64')],
     ['a truncated header', () => header().subarray(0, 100).toString('base64')],
+    [
+      'an envelope that aborts the library of whoever opens it',
+      () => abortingEnvelope(Buffer.from(envelope(), 'base64')).toString('base64'),
+    ],
     [
       'a header with a bit flipped',
       () => {
