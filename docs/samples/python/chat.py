@@ -98,9 +98,10 @@ class Chat:
         cipher = RecipientCipher()
         cipher.start_decryption_with_key(me.identifier, me.private_key, bytearray())
         data = cipher.process_decryption(b64decode(body)) + cipher.finish_decryption()
-        if not cipher.is_data_signed():
+        signatures = cipher.signer_infos() if cipher.is_data_signed() else None
+        if not (signatures and signatures.has_item()):  # without one, item() ends the process
             raise RuntimeError("The message is not signed.")
-        signature = cipher.signer_infos().item()
+        signature = signatures.item()
         while sender:  # today's key, or one from before
             key = sender.public_key
             if signature.signer_id() == key.identifier and cipher.verify_signer_info(signature, key.public_key):
