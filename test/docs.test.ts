@@ -98,3 +98,31 @@ test('the table of commands is what --help says', () => {
     .filter((line) => line.startsWith('| `'));
   expect(table).toEqual(rows);
 });
+
+test('the JavaScript of clients.md skips a row during which the app ended, and no other', async () => {
+  const [, code] = /```js\n(\/\*\* What `open` makes[\s\S]*?)```/.exec(read('docs/clients.md')) ?? [];
+  const stored = new Map<string, string>();
+  const notes = {
+    getItem: async (key: string) => stored.get(key) ?? null,
+    setItem: async (key: string, value: string) => void stored.set(key, value),
+    removeItem: async (key: string) => void stored.delete(key),
+  };
+  const openOnce = new Function(`${code}; return openOnce`)() as (
+    storage: typeof notes,
+    row: { id: string },
+    open: (row: { id: string }) => unknown,
+  ) => Promise<unknown>;
+
+  expect(await openOnce(notes, { id: 'a' }, () => 'hello')).toBe('hello');
+  const failing = () => Promise.reject(new Error('not for us'));
+  await expect(openOnce(notes, { id: 'a' }, failing)).rejects.toThrow('not for us');
+  expect(stored.size).toBe(0);
+
+  openOnce(notes, { id: 'a' }, () => new Promise(() => {})); // the app ends here
+  await new Promise(setImmediate);
+  let opened = 0;
+  const open = () => ++opened;
+  expect(await openOnce(notes, { id: 'a' }, open)).toBeUndefined();
+  expect(opened).toBe(0);
+  expect(await openOnce(notes, { id: 'b' }, open)).toBe(1);
+});
