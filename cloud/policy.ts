@@ -8,16 +8,22 @@ export interface Policy {
     /** Take a deleted user's cards and key backups off Virgil Cloud. */
     eraseDeletedUsers: boolean;
   };
-  nexmo: {
-    /** Lifetime of a Nexmo JWT in seconds, 60 to 86400. */
-    tokenTtlSeconds: number;
-    /** The paths of Vonage's API that a user's token opens, each with its restrictions: the claim `acl.paths`. */
-    acl: Record<string, object>;
-  };
+  /** False: there are no Nexmo functions. */
+  nexmo: NexmoPolicy | false;
   /** What each guarded class demands of a save, by class name. */
   classes: Record<string, ClassPolicy>;
   /** What every upload of a file must be. Absent: uploads are not looked at. */
   files?: FilePolicy;
+}
+
+/** What is in the bundle only if the policy uses it. */
+export type Feature = 'recipients' | 'erasure' | 'files' | 'nexmo';
+
+export interface NexmoPolicy {
+  /** Lifetime of a Nexmo JWT in seconds, 60 to 86400. */
+  tokenTtlSeconds: number;
+  /** The paths of Vonage's API that a user's token opens, each with its restrictions: the claim `acl.paths`. */
+  acl: Record<string, object>;
 }
 
 export interface FilePolicy {

@@ -1,9 +1,9 @@
 import { chmodSync, copyFileSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { runCommand } from './command-line/command';
 import { PARTS } from './local/parts';
 import { licencesOf } from './package/licences';
-import { compile, compileOpenBundle, OPEN_BUNDLE, packageRoot } from './project/bundle';
+import { allFeatures, compile, compileOpenBundle, openBundle, packageRoot } from './project/bundle';
 
 const DIST = join(packageRoot, 'dist');
 // Beside the program, where Virgil's library looks for it.
@@ -11,8 +11,10 @@ const WASM = 'libfoundation.wasm';
 
 runCommand('prepack', async () => {
   rmSync(DIST, { recursive: true, force: true });
-  mkdirSync(DIST);
-  writeFileSync(join(packageRoot, OPEN_BUNDLE), await compileOpenBundle());
+  mkdirSync(join(packageRoot, dirname(openBundle([]))), { recursive: true });
+  for (const features of allFeatures()) {
+    writeFileSync(join(packageRoot, openBundle(features)), await compileOpenBundle(features));
+  }
 
   const { bin } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'));
   const program = join(packageRoot, bin['back4app-e2ee']);

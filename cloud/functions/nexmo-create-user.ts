@@ -1,6 +1,6 @@
 import { credentialsFor, NEXMO_VARIABLES, nexmoCredentials, serviceUrl } from '../credentials';
 import { ServiceError } from '../json-request';
-import type { Policy } from '../policy';
+import type { NexmoPolicy } from '../policy';
 import { authenticate, type FunctionRequest } from '../session';
 import { issueNexmoAdminToken } from '../tokens/nexmo-token';
 import { createVonageUser, type VonageUser } from '../vonage';
@@ -15,7 +15,7 @@ const DISPLAY_NAME = /^.{0,100}$/su;
  * @throws Parse.Error 209 without a valid session; 142 for a bad `displayName`; 141 when the user's ID is no identity, the
  *   server's credentials are missing or malformed, or Vonage does not do it
  */
-export function nexmoCreateUser({ tokenTtlSeconds }: Policy['nexmo']) {
+export function nexmoCreateUser({ tokenTtlSeconds }: NexmoPolicy) {
   const variables = [...NEXMO_VARIABLES, 'NEXMO_API_URL'];
   const credentials = credentialsFor('nexmo-create-user', variables, (environment) => ({
     application: nexmoCredentials(environment),

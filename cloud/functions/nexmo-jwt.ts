@@ -1,5 +1,5 @@
 import { credentialsFor, NEXMO_VARIABLES, nexmoCredentials } from '../credentials';
-import type { Policy } from '../policy';
+import type { NexmoPolicy } from '../policy';
 import { type FunctionRequest, issueForCaller } from '../session';
 import { issueNexmoToken } from '../tokens/nexmo-token';
 
@@ -10,7 +10,7 @@ import { issueNexmoToken } from '../tokens/nexmo-token';
  * @throws Parse.Error 209 without a valid session; 141 when the user's ID is no identity, or the server's credentials are
  *   missing or malformed
  */
-export function nexmoJwt({ tokenTtlSeconds, acl }: Policy['nexmo']) {
+export function nexmoJwt({ tokenTtlSeconds, acl }: NexmoPolicy) {
   const credentials = credentialsFor('nexmo-jwt', NEXMO_VARIABLES, nexmoCredentials);
   return (request: FunctionRequest) =>
     issueForCaller(request, tokenTtlSeconds, credentials, (application, identity, lifetime) =>

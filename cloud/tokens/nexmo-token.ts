@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { NexmoCredentials } from '../credentials';
-import type { Policy } from '../policy';
+import type { NexmoPolicy } from '../policy';
 import { base64url, type IssuedToken, issueJwt } from './jwt';
 import { signOffThread } from './sign-off-thread';
 
@@ -17,7 +17,7 @@ const ADMIN_TOKEN_LIFETIME_MS = 60_000;
 export async function issueNexmoToken(
   credentials: NexmoCredentials,
   identity: string,
-  acl: Policy['nexmo']['acl'],
+  acl: NexmoPolicy['acl'],
   lifetime: number,
 ): Promise<IssuedToken> {
   return { identity, ...(await issue(credentials, acl, lifetime, { sub: identity })) };

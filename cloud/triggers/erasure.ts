@@ -5,7 +5,7 @@ import { virgilCallers } from '../virgil-caller';
 import { eraseAtVirgil } from '../virgil-cloud/erase';
 import { type Beside, registerBeside } from './beside-app-triggers';
 import { hideFromLog } from './hide-from-log';
-import type { Write } from './parse-server-internals';
+import { beforeEachWrite } from './parse-server-internals';
 
 /**
  * A row is an order to erase `identity`, to be looked at when it is `due`. It proves nothing: unless it is `marked`, the user
@@ -22,13 +22,10 @@ const AT_A_TIME = 5;
 const master = { useMasterKey: true };
 
 /** @throws Parse.Error 119 without the master key: an order may have somebody erased, and its loss nobody */
-export function checkErasure(request: { master: boolean }): void {
+function checkErasure(request: { master: boolean }): void {
   if (request.master) return;
   throw new Parse.Error(Parse.Error.OPERATION_FORBIDDEN, `${ERASURE_CLASS} is for the server alone.`);
 }
-
-/** `checkErasure` for a write. */
-export const checkErasureWrite = ({ auth }: Write) => checkErasure({ master: auth.isMaster });
 
 /**
  * Erases users at Virgil when they are deleted. An order is stored before the deletion and carried out after it; what is left
@@ -37,11 +34,6 @@ export const checkErasureWrite = ({ auth }: Write) => checkErasure({ master: aut
  *   3 s, carried out; rejects where it cannot be stored
  */
 export function registerErasure(policy: Policy['virgil']): (identity: string) => Promise<void> {
-  if (!policy.eraseDeletedUsers) {
-    return async () => {
-      throw new Error('Nobody is erased: virgil.eraseDeletedUsers is not true in back4app.json.');
-    };
-  }
   const callerOf = virgilCallers(JOB);
   let turn = Promise.resolve(false);
   // As performance.now() has it. After a failure: few requests to a service that is away, few lines in the log.
@@ -126,6 +118,11 @@ export function registerErasure(policy: Policy['virgil']): (identity: string) =>
         complain(`no order for ${id} can be stored: once deleted, run this job with it. ${message}`);
       });
     });
+  const isWrapped = beforeEachWrite(({ className, auth }) => {
+    if (className === ERASURE_CLASS) checkErasure({ master: auth.isMaster });
+  });
+  // Otherwise a trigger rejects strangers, at the cost of having one.
+  if (!isWrapped) registerBeside('beforeSave', new Map([[ERASURE_CLASS, besideApps(checkErasure)]]));
   const beforeDelete = ofUser((identity) => order(identity, false, MINUTE_MS));
   registerBeside('beforeDelete', new Map([['_User', beforeDelete]]).set(ERASURE_CLASS, besideApps(checkErasure)));
   registerBeside('afterDelete', new Map([['_User', ofUser((identity) => erase(identity, false))]]));

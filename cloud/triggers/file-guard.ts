@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { envelopeOrReason } from '../envelope/recognise-envelope';
 import type { FilePolicy } from '../policy';
 import { registerBeside } from './beside-app-triggers';
+import { ENCRYPTED_FILE } from './encrypted-file';
 import { beforeEachFileTrigger, triggerRegistry } from './parse-server-internals';
 
 /** A request of a file's `beforeSave`. From Parse Server 9.5 on a file may come as a stream, its bytes unseen. */
@@ -9,16 +10,7 @@ type Upload = { file: Parse.File; stream?: boolean };
 
 /** Parse Server's own name for the class of files. */
 const FILES = '@File';
-/** The names of encrypted files. Parse Server puts 32 digits in front, unless its `preserveFileName` is on. */
-export const ENCRYPTED_FILE = /^(?:[0-9a-f]{32}_)?e2ee-[0-9a-f]{32}\.bin$/;
 const UNSEEN = "its bytes cannot be seen. Upload new Parse.File('e2ee.bin', { base64 }), no stream and no Buffer";
-
-/** Whether a value is a stored file, and an encrypted one by its name. Its address may carry a query. */
-export function isEncryptedFile(value: unknown): boolean {
-  const { name, url }: Record<string, unknown> = value instanceof Parse.File ? value.toJSON() : {};
-  if (typeof name !== 'string' || typeof url !== 'string') return false;
-  return ENCRYPTED_FILE.test(name) && url.replace(/[?#].*/s, '').endsWith(name);
-}
 
 /**
  * Registers the guard of uploads beside the app's own trigger, which runs first: a file must be an envelope in bytes, unless its

@@ -5,28 +5,35 @@ import { identityIn, isIdentifier } from '../session';
 import { virgilCallers } from '../virgil-caller';
 import { cardDirectory } from '../virgil-cloud/card-directory';
 import { searchCards } from '../virgil-cloud/cards';
-import { type Fault, faultOfField, type Save } from './guard';
+import { type Fault, faultOfField, type RecipientsCheck, type Save } from './guard';
 
 const MAX_READERS = 100;
 // The server's own. It has a hyphen, as no `objectId` of Parse Server's making has.
 const SERVER_IDENTITY = 'e2ee-server';
 
-const callerOf = virgilCallers('The check of recipients');
-
-// A search is for many saves, and has the log of none.
-const judgeByCards = cardDirectory(async (identities) =>
-  searchCards(await callerOf(console, SERVER_IDENTITY), identities),
-);
+type JudgeByCards = ReturnType<typeof cardDirectory>;
 
 /**
  * Why ciphertext that a save writes is not for those who will be able to read the row and for nobody else but its sender
  * (the policy's `recipients`), or not of the row's group (`group`); or why a stored one is not for whom the save adds. It
  * catches mistakes and proves nothing: a key ID is a label, which a client can put on any key.
- * @param sender the identity who writes the row
- * @returns 119 readers who are no users; 116 too many of them; 142 recipients or a group that are not as they must be; 100
+ * @returns finds, for a save and the identity who writes the row: 119 readers who are no users; 116 too many of them; 142 recipients or a group that are not as they must be; 100
  *   where Virgil Cloud does not tell, and the policy refuses then
  */
-export async function recipientsFault(save: Save, sender: string | undefined): Promise<Fault | undefined> {
+export function recipientsCheck(): RecipientsCheck {
+  const callerOf = virgilCallers('The check of recipients');
+  // A search is for many saves, and has the log of none.
+  const judgeByCards = cardDirectory(async (identities) =>
+    searchCards(await callerOf(console, SERVER_IDENTITY), identities),
+  );
+  return (save, sender) => recipientsFault(save, sender, judgeByCards);
+}
+
+async function recipientsFault(
+  save: Save,
+  sender: string | undefined,
+  judgeByCards: JudgeByCards,
+): Promise<Fault | undefined> {
   const { object, original, policy, values, changed, envelopes } = save;
   const readers = readersOf(object, policy);
   const before = original && new Set(readersOf(original, policy));
@@ -37,7 +44,7 @@ export async function recipientsFault(save: Save, sender: string | undefined): P
     const envelope = envelopes.get(field) ?? envelopeIn(values[field], policy);
     // What is stored may be plain text, from before the guard.
     if (typeof envelope === 'string') continue;
-    const fault = await fieldFault(save, field, envelope, isNew ? readers : added, isNew, sender);
+    const fault = await fieldFault(save, field, envelope, isNew ? readers : added, isNew, sender, judgeByCards);
     if (fault) return fault;
   }
 }
@@ -66,6 +73,7 @@ async function fieldFault(
   wanted: string[],
   isNew: boolean,
   sender: string | undefined,
+  judgeByCards: JudgeByCards,
 ): Promise<Fault | undefined> {
   const { object, policy, user, values, log } = save;
   const { recipients, group, mode } = policy;

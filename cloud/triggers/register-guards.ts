@@ -1,7 +1,6 @@
 import type { Policy } from '../policy';
 import { type Beside, type Handler, registerBeside, rolesOfCaller } from './beside-app-triggers';
-import { checkErasure, checkErasureWrite, ERASURE_CLASS } from './erasure';
-import { checkSave, checkWrite, type SaveRequest } from './guard';
+import { checkSave, checkWrite, type RecipientsCheck, type SaveRequest } from './guard';
 import { hideFromLog, unstorableIn } from './hide-from-log';
 import { beforeEachWrite, type Write } from './parse-server-internals';
 import { checkUserId, checkUserWrite } from './user-id';
@@ -11,20 +10,23 @@ type Check = (request: SaveRequest) => void | Promise<void>;
 
 /**
  * Registers the guard of each class of the policy beside the app's own triggers: the app's `beforeSave` runs first, and the
- * guard after it, on what it leaves. Rejects ahead of all triggers what would block or crash the server, users' IDs that
- * change, where the policy wants it, and strangers' orders to erase somebody.
+ * guard after it, on what it leaves. Rejects ahead of all triggers what would block or crash the server, and users' IDs that
+ * change, where the policy wants it.
+ * @param recipients checks them, where a class has `recipients` or `group`
  * @returns the guard itself, for an app that saves from code of its own and wants to ask first: rejects with the
  *   Parse.Error of `checkSave`
  */
-export function registerGuards({ virgil, classes }: Policy): (request: SaveRequest) => Promise<void> {
+export function registerGuards(
+  { virgil, classes }: Policy,
+  recipients?: RecipientsCheck,
+): (request: SaveRequest) => Promise<void> {
   const guards = new Map<string, Check>();
   const writes = new Map<string, (write: Write) => void>();
   for (const [name, policy] of Object.entries(classes)) {
-    guards.set(name, (request) => checkSave(request, policy));
+    guards.set(name, (request) => checkSave(request, policy, recipients));
     writes.set(name, (write) => checkWrite(write, policy));
   }
   if (virgil.guardUserIds) writes.set('_User', checkUserWrite);
-  if (virgil.eraseDeletedUsers) writes.set(ERASURE_CLASS, checkErasureWrite);
 
   const checks = new Map(guards);
   if (!beforeEachWrite((write) => writes.get(write.className)?.(write))) {
@@ -32,9 +34,8 @@ export function registerGuards({ virgil, classes }: Policy): (request: SaveReque
       "This Parse Server's lib/rest.js was not found: one request with thousands of fields can block this server. Limit its " +
         'maxUploadSize, and report the version of Parse Server.',
     );
-    // Then triggers check what they can, at the cost of having one.
+    // Then a trigger checks what it can, at the cost of having one.
     if (virgil.guardUserIds) checks.set('_User', checkUserId);
-    if (virgil.eraseDeletedUsers) checks.set(ERASURE_CLASS, checkErasure);
   }
   const ours = new Map<string, Beside>();
   for (const [className, check] of checks) ours.set(className, (trigger) => thenCheck(trigger, check));

@@ -111,7 +111,7 @@ function read(file: string): string | undefined {
 
 /** Whether `npm run build` wrote it: it begins with our licence, and registers our function. */
 export function isBundle(source: string): boolean {
-  return source.startsWith('/*!') && source.includes('Parse.Cloud.define("virgil-jwt"');
+  return source.startsWith('/*!') && /Parse\.Cloud\.define\("virgil-jwt"|\{"virgil-jwt":/.test(source);
 }
 
 /** @returns the file that the path leads to, if it is a bundle */

@@ -1,7 +1,7 @@
 import { envelopeIn } from '../../cloud/envelope/recognise-envelope';
 import type { ClassPolicy, Policy } from '../../cloud/policy';
+import { ENCRYPTED_FILE } from '../../cloud/triggers/encrypted-file';
 import { ERASURE_CLASS } from '../../cloud/triggers/erasure';
-import { ENCRYPTED_FILE } from '../../cloud/triggers/file-guard';
 import { PARSE_FIELDS } from '../../cloud/triggers/guard';
 import { type ClassSchema, inShort, type ParseApp } from '../command-line/parse-app';
 import { fieldsOf, wrongTypes } from '../project/policy';

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { BuildOptions, BuildResult, OutputFile } from 'esbuild';
-import type { Policy } from '../../cloud/policy';
+import type { Feature, Policy } from '../../cloud/policy';
 import { UserError } from '../command-line/user-error';
 import { readPolicy } from './policy';
 
@@ -17,8 +17,10 @@ export const projectRoot = isPackaged ? process.cwd() : packageRoot;
 export const BUNDLE_IMPORT = /^\s*import\s*['"]\.\/e2ee\.cjs['"]/m;
 /** Where a project has its bundle. An app's own `main.js` requires it. */
 export const bundleFile = join(projectRoot, isPackaged ? bundleOfApp() : 'cloud/main.js');
-/** The bundle before it has a policy. */
-export const OPEN_BUNDLE = 'dist/e2ee.js';
+/** In the package, the bundle before it has a policy: one file for each choice of features. */
+export const openBundle = (features: readonly Feature[]) =>
+  `dist/bundles/${['core', ...features].join('+')}.js`;
+const FEATURES: readonly Feature[] = ['recipients', 'erasure', 'files', 'nexmo'];
 /** The largest bundle that is deployed. */
 export const MAX_BUNDLE_BYTES = 200 * 1024;
 
@@ -48,20 +50,42 @@ export async function bundle(options: { outfile: string; policy?: Policy }): Pro
 
 /** @returns what `bundle` writes */
 export async function bundleWith(policy: Policy): Promise<string> {
-  const open = isPackaged ? readFileSync(join(packageRoot, OPEN_BUNDLE), 'utf8') : await compileOpenBundle();
+  const features = featuresOf(policy);
+  const open = isPackaged
+    ? readFileSync(join(packageRoot, openBundle(features)), 'utf8')
+    : await compileOpenBundle(features);
   // A directive counts only where no statement is above it.
   return open.replace(USE_STRICT, () => `${USE_STRICT}\nconst POLICY = ${JSON.stringify(policy)};\n`);
 }
 
+/** What a policy uses, and so what is in its bundle. */
+function featuresOf({ classes, virgil, files, nexmo }: Policy): Feature[] {
+  const uses: Record<Feature, boolean> = {
+    recipients: Object.values(classes).some(({ recipients, group }) => recipients || group),
+    erasure: virgil.eraseDeletedUsers,
+    files: files !== undefined,
+    nexmo: nexmo !== false,
+  };
+  return FEATURES.filter((feature) => uses[feature]);
+}
+
+/** Each choice of features. */
+export function allFeatures(): Feature[][] {
+  return FEATURES.reduce<Feature[][]>((all, one) => all.flatMap((some) => [some, [...some, one]]), [[]]);
+}
+
 /** @returns the bundle without its policy: it loads only with a `POLICY` in front */
-export async function compileOpenBundle(): Promise<string> {
+export async function compileOpenBundle(features: readonly Feature[]): Promise<string> {
   // The file travels alone, and its licence with it.
   const licence = readFileSync(join(packageRoot, 'LICENSE'), 'utf8');
-  const { outputFiles } = await compile('cloud/main.ts', OPEN_BUNDLE, {
+  const { outputFiles } = await compile('cloud/main.ts', openBundle(features), {
     write: false,
+    // One by one: of an object esbuild would leave all code in.
+    define: Object.fromEntries(FEATURES.map((one) => [`USES.${one}`, `${features.includes(one)}`])),
     banner: { js: `/*!\n${licence}*/` },
-    // A fifth smaller without indentation. Names stay, and lines that a stack trace can point at.
+    // A third smaller: read the sources in its place. It keeps lines that a stack trace can point at.
     minifyWhitespace: true,
+    minifyIdentifiers: true,
     lineLimit: 120,
   });
   return (outputFiles as OutputFile[]).map(({ text }) => text).join('');

@@ -20,13 +20,19 @@ const plainType = z
 
 const plainNames = z.array(fieldName);
 const plainTypes = z.record(fieldName, plainType);
+/** A value of one schema or another: unlike a union it gives the path of what is wrong. */
+const oneOf = <Output>(schemaFor: (value: unknown) => z.ZodType<Output>) =>
+  z.unknown().transform((value, { issues }): Output => {
+    const { success, data, error } = schemaFor(value).safeParse(value);
+    if (success) return data;
+    issues.push(...(error.issues as typeof issues));
+    return z.NEVER;
+  });
+
 /** Names alone, or names with their types. */
-const plainFields = z.unknown().transform((value, { issues }): Record<string, PlainType> | string[] => {
-  const { success, data, error } = (Array.isArray(value) ? plainNames : plainTypes).safeParse(value);
-  if (success) return data;
-  issues.push(...(error.issues as typeof issues));
-  return z.NEVER;
-});
+const plainFields = oneOf<Record<string, PlainType> | string[]>((value) =>
+  Array.isArray(value) ? plainNames : plainTypes,
+);
 
 const classPolicy = z
   .strictObject({
@@ -89,10 +95,14 @@ const aclPath = z
   .refine((path) => path !== '/**', "the server's own rights: name the paths that a user needs");
 
 // Whoever sets NEXMO_* and names no policy gets the paths that a chat needs.
-const nexmoPolicy = z.strictObject({ tokenTtlSeconds, acl: z.record(aclPath, z.looseObject({})) }).default({
+const NEXMO = {
   tokenTtlSeconds: 900,
   acl: { '/*/users/**': {}, '/*/conversations/**': {}, '/*/sessions/**': {} },
-});
+};
+const nexmoPolicy = z.strictObject({ tokenTtlSeconds, acl: z.record(aclPath, z.looseObject({})) });
+const nexmoOrNot = oneOf<Policy['nexmo']>((value) =>
+  value === false ? z.literal(false) : nexmoPolicy,
+).prefault(NEXMO);
 
 const ENCRYPTED_FILE = 'e2ee-';
 const UPLOADED_AS = 'e2ee.bin';
@@ -118,7 +128,7 @@ const policyObject = z.strictObject({
     guardUserIds: z.boolean().default(false),
     eraseDeletedUsers: z.boolean().default(false),
   }),
-  nexmo: nexmoPolicy,
+  nexmo: nexmoOrNot,
   classes: z.record(
     z
       .string()

@@ -1,9 +1,10 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { compile } from '../../scripts/project/bundle';
+import { bundleWith, compile } from '../../scripts/project/bundle';
+import { checkedPolicy } from '../../scripts/project/policy';
 
 const folder = mkdtempSync(join(tmpdir(), 'e2ee-build-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -11,12 +12,54 @@ afterAll(() => rmSync(folder, { recursive: true }));
 const build = (...args: string[]) =>
   spawnSync(process.execPath, ['--require', 'tsx/cjs', 'scripts/build.ts', ...args], { encoding: 'utf8' });
 
-test('one self-contained CommonJS file, where --outfile says, of at most 60 KB', () => {
+const virgil = { tokenTtlSeconds: 1200 };
+const message = { encrypted: ['body'], plain: ['senderId'], sender: 'senderId' };
+const bundleOf = async (policy: object) => bundleWith(checkedPolicy(policy, 'a test'));
+
+describe('what the policy does not use is not in the bundle', () => {
+  const all = {
+    virgil: { ...virgil, guardUserIds: true, eraseDeletedUsers: true },
+    classes: { Message: { ...message, recipients: 'acl', group: 'senderId' } },
+    files: {},
+  };
+  const WORDS: [feature: string, without: object, words: string[]][] = [
+    ['recipients', { ...all, classes: { Message: message } }, ['forceReload', 'e2ee-server']],
+    ['erasure', { ...all, virgil }, ['keyknox', 'virgil-erase']],
+    ['files', { ...all, files: undefined }, ['authEncryptFile']],
+    ['nexmo', { ...all, nexmo: false }, ['vonage', 'RS256', 'nexmo-jwt']],
+    [
+      'recipients and erasure',
+      { ...all, virgil, classes: { Message: message } },
+      ['card/v5', 'Virgil Cloud'],
+    ],
+  ];
+
+  test.each(WORDS)('%s', async (_feature, without, words) => {
+    const [everything, less] = [await bundleOf(all), await bundleOf(without)];
+    for (const word of words) {
+      expect(everything.toLowerCase()).toContain(word.toLowerCase());
+      expect(less.toLowerCase()).not.toContain(word.toLowerCase());
+    }
+    expect(less.length).toBeLessThan(everything.length);
+  });
+
+  test('at most 40 KB with tokens and the guard alone, 60 KB with the shipped policy, 70 KB with everything', async () => {
+    const shipped = JSON.parse(readFileSync('back4app.json', 'utf8'));
+    for (const [policy, kilobytes] of [
+      [{ virgil, nexmo: false, classes: { Message: message } }, 40],
+      [shipped, 60],
+      [all, 70],
+    ]) {
+      expect(Buffer.byteLength(await bundleOf(policy))).toBeLessThanOrEqual(kilobytes * 1024);
+    }
+  });
+});
+
+test('one self-contained CommonJS file, where --outfile says', () => {
   const outfile = join(folder, 'a folder/that is missing/e2ee.js');
   const { status, stdout } = build('--outfile', outfile);
   expect(status).toBe(0);
   expect(stdout).toContain(outfile);
-  expect(statSync(outfile).size).toBeLessThanOrEqual(60 * 1024);
   const required = [...readFileSync(outfile, 'utf8').matchAll(/\brequire\("([^"]+)"\)/g)].map(
     ([, name]) => name,
   );
@@ -62,9 +105,15 @@ test('it loads alone, does nothing at load but register, and leaves nothing runn
     timeout: 10_000,
   });
   const [exported, calls] = JSON.parse(printed);
-  expect(exported).toEqual(['eraseIdentity', 'guard']);
+  expect(exported).toEqual(['eraseIdentity', 'guard', 'virgilJwt']);
   expect(calls).toEqual(
-    expect.arrayContaining(['virgil-jwt', 'beforeSave Message', 'beforeSave ChatThread', 'job virgil-erase']),
+    expect.arrayContaining([
+      'virgil-jwt',
+      'virgilJwt',
+      'beforeSave Message',
+      'beforeSave ChatThread',
+      'job virgil-erase',
+    ]),
   );
 });
 

@@ -11,7 +11,7 @@ import {
 import { dirname, join } from 'node:path';
 import { commands } from '../../scripts/command-line/commands';
 import { PARTS } from '../../scripts/local/parts';
-import { bundle, projectRoot } from '../../scripts/project/bundle';
+import { allFeatures, bundle, openBundle, projectRoot } from '../../scripts/project/bundle';
 import { readPolicy } from '../../scripts/project/policy';
 import { packPackage, type TestApp } from '../support/package';
 import { restClient } from '../support/rest';
@@ -42,8 +42,8 @@ describe('the package', () => {
       'README.md',
       'dist/THIRD-PARTY-LICENCES.txt',
       'dist/back4app-e2ee.js',
+      ...allFeatures().map(openBundle).sort(),
       'dist/e2ee.d.ts',
-      'dist/e2ee.js',
       'dist/libfoundation.wasm',
       'package.json',
     ]);
@@ -132,7 +132,8 @@ describe('build', () => {
     expect(JSON.parse(stdout).findings).toContainEqual({
       check: 'bundle alone',
       status: 'ok',
-      message: 'registers virgil-jwt, nexmo-jwt, nexmo-create-user, Note',
+      message:
+        'registers virgil-jwt, virgilJwt, nexmo-jwt, nexmoJwt, nexmo-create-user, nexmoCreateUser, Note',
     });
   });
 

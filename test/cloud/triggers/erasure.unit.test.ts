@@ -1,5 +1,4 @@
 import type { RequestHandler } from 'express';
-import type { Policy } from '../../../cloud/policy';
 import { ERASURE_CLASS, registerErasure } from '../../../cloud/triggers/erasure';
 import { becomeCloudCode, type CloudRequest } from '../../support/cloud-code';
 import { makeVirgilApplication, type VirgilApplication } from '../../support/virgil-application';
@@ -88,7 +87,7 @@ function database({ method, path, data }: CloudRequest): object {
 }
 
 /** A server that starts, with the environment's credentials. */
-function start(policy: Partial<Policy['virgil']> = {}) {
+function start() {
   isDead = false;
   timers = [];
   triggers = {};
@@ -111,6 +110,7 @@ function start(policy: Partial<Policy['virgil']> = {}) {
     },
   });
   Object.assign(Parse.Cloud, {
+    beforeSave: register('beforeSave'),
     beforeDelete: register('beforeDelete'),
     afterDelete: register('afterDelete'),
     job: (name: string, handler: Trigger) => {
@@ -121,7 +121,6 @@ function start(policy: Partial<Policy['virgil']> = {}) {
     tokenTtlSeconds: TTL,
     guardUserIds: false,
     eraseDeletedUsers: true,
-    ...policy,
   });
 }
 
@@ -559,6 +558,13 @@ test('of many orders five are carried out at a time, and none is lost', async ()
   expect(await Promise.all(ids.map(held))).toEqual(ids.map(() => NOTHING));
 });
 
+test('without lib/rest.js, a trigger rejects whoever writes an order without the master key', async () => {
+  const write = (master: boolean) =>
+    run(`beforeSave ${ERASURE_CLASS}`, { object: new Parse.Object(ERASURE_CLASS, {}), master });
+  await expect(write(false)).rejects.toMatchObject({ code: 119 });
+  await write(true);
+});
+
 describe('the timer', () => {
   test('is one, does not keep the process alive, and comes after a minute, give or take', () => {
     expect(timers).toHaveLength(1);
@@ -604,12 +610,6 @@ describe('a user whom the app only marks', () => {
     refused = () => true;
     await expect(eraseIdentity(id)).rejects.toThrow('the database is away');
     expect([rows, asked]).toEqual([[], []]);
-  });
-
-  test('is nobody where the policy erases nobody: no trigger, no job, no timer', async () => {
-    start({ eraseDeletedUsers: false });
-    expect([Object.keys(triggers), timers]).toEqual([[], []]);
-    await expect(eraseIdentity('anybody')).rejects.toThrow('virgil.eraseDeletedUsers is not true');
   });
 });
 

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { VirgilCrypto } from 'virgil-crypto';
 import type { FilePolicy } from '../../../cloud/policy';
-import { isEncryptedFile, registerFileGuard } from '../../../cloud/triggers/file-guard';
+import { isEncryptedFile } from '../../../cloud/triggers/encrypted-file';
+import { registerFileGuard } from '../../../cloud/triggers/file-guard';
 import { registerGuards } from '../../../cloud/triggers/register-guards';
 import { startTriggers } from '../../support/triggers';
 import { loadVirgilCrypto } from '../../support/virgil-crypto';

@@ -7,13 +7,6 @@ import { envelopeMaker } from '../../support/envelopes';
 import { parseServerFile } from '../../support/triggers';
 import { loadVirgilCrypto } from '../../support/virgil-crypto';
 
-// Of the check of recipients no line runs where the policy names neither `recipients` nor `group`.
-jest.mock('../../../cloud/triggers/recipients', () => ({
-  recipientsFault() {
-    throw new Error('The check of recipients runs.');
-  },
-}));
-
 /** The row that the database holds, where the guard may ask for it. */
 let inDatabase: object | undefined;
 becomeCloudCode(({ path, data, useMasterKey }) => {
@@ -626,14 +619,18 @@ describe('a report', () => {
   });
 });
 
-test('a class without recipients and group is judged at once, and others later', () => {
+test('a class without recipients and group is judged at once, and others later, or not at all without the check', () => {
+  const recipients = () => {
+    throw new Error('The check of recipients runs.');
+  };
   for (const mode of ['enforce', 'report'] as const) {
-    expect(checkSave(requestOfCreate({}), { ...policy, mode })).toBeUndefined();
+    expect(checkSave(requestOfCreate({}), { ...policy, mode }, recipients)).toBeUndefined();
     for (const option of [{ recipients: 'acl' }, { group: 'tag' }] as const) {
-      const check = (fields: object) => () =>
-        checkSave(requestOfCreate({ ACL: acl(ALICE), ...fields }), { ...policy, mode, ...option });
-      expect(check({})).toThrow('The check of recipients runs.');
-      expect(check({ body: 'text' })).not.toThrow('recipients');
+      const check = (fields: object, how?: typeof recipients) => () =>
+        checkSave(requestOfCreate({ ACL: acl(ALICE), ...fields }), { ...policy, mode, ...option }, how);
+      expect(check({}, recipients)).toThrow('The check of recipients runs.');
+      expect(check({ body: 'text' }, recipients)).not.toThrow('recipients');
+      expect(check({})).toThrow(TypeError);
     }
   }
 });

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import type { VirgilCrypto } from 'virgil-crypto';
 import type { ClassPolicy } from '../../../cloud/policy';
 import { checkSave, type SaveRequest } from '../../../cloud/triggers/guard';
+import { recipientsCheck } from '../../../cloud/triggers/recipients';
 import { becomeCloudCode, objectsOfSave } from '../../support/cloud-code';
 import { type HttpAnswer, startHttpServer } from '../../support/http-server';
 import { makeVirgilApplication } from '../../support/virgil-application';
@@ -114,10 +115,12 @@ function requestOf(fields: object, { stored, by = alice, log }: How): SaveReques
     ...(log && { log }),
   };
 }
+const recipients = recipientsCheck();
+
 /** What the guard says of a save, `none` where it lets it through. */
 async function verdict(fields: object, how: How = {}): Promise<string> {
   try {
-    await checkSave(requestOf(fields, how), how.policy ?? policy);
+    await checkSave(requestOf(fields, how), how.policy ?? policy, recipients);
     return 'none';
   } catch (error) {
     if (!(error instanceof Parse.Error)) throw error;
@@ -362,7 +365,7 @@ test('a report names nobody, and says nothing of what would pass', async () => {
     const lines: string[] = [];
     const log = { warn: (line: string) => lines.push(line) };
     const fields = { body, senderId: alice.id, ACL: acl(...readers) };
-    await checkSave(requestOf(fields, { log }), { ...policy, mode: 'report' });
+    await checkSave(requestOf(fields, { log }), { ...policy, mode: 'report' }, recipients);
     return lines;
   };
   const report = (fault: string) => [`e2ee report: Message: ${fault}`];

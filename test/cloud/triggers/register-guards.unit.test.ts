@@ -19,8 +19,8 @@ const guarded: ClassPolicy = {
   maxPlainBytes: 256,
   allowLegacyEncrypt: false,
 };
-const policyOf = (guardUserIds: boolean, eraseDeletedUsers = false): Policy => ({
-  virgil: { tokenTtlSeconds: 1200, guardUserIds, eraseDeletedUsers },
+const policyOf = (guardUserIds: boolean): Policy => ({
+  virgil: { tokenTtlSeconds: 1200, guardUserIds, eraseDeletedUsers: false },
   nexmo: { tokenTtlSeconds: 900, acl: {} },
   classes: {
     Message: guarded,
@@ -390,16 +390,6 @@ describe('a write is rejected before Parse Server makes an object of it', () => 
     expect(await update('Sent', {})).toBe('written'); // for the row's ACL to judge, and then for the guard
   });
 
-  test('that orders somebody’s erasure, without the master key', async () => {
-    registerGuards(policyOf(false, true));
-    const refused = '119 VirgilErasure is for the server alone.';
-    const many = fields(8000);
-    expect(await create('VirgilErasure', many)).toBe(refused);
-    expect(await update('VirgilErasure', many)).toBe(refused);
-    expect(await create('VirgilErasure', {}, { isMaster: true })).toBe('written');
-    expect(server.triggers.getTrigger?.('VirgilErasure', 'beforeSave', 'app')).toBeUndefined();
-  });
-
   test('but not a user’s, where the policy does not say so', async () => {
     expect(await update('_User', { objectId: 'another000' })).toBe('written');
   });
@@ -470,18 +460,15 @@ describe('where Parse Server’s writes cannot be seen', () => {
     server.reset();
     Object.assign(rest, { create: undefined });
     warned.mockClear();
-    registerGuards(policyOf(true, true));
+    registerGuards(policyOf(true));
   });
 
   test('the load says what it means', () => {
     expect(warned.mock.calls).toEqual([[expect.stringContaining('lib/rest.js was not found')]]);
   });
 
-  test("triggers reject a user's new ID and a stranger's order of erasure, and nothing of them is logged", async () => {
+  test("a trigger rejects a user's new ID, and nothing of it is logged", async () => {
     expect(await change()).toBe("119 A user's objectId cannot change.");
-    expect(await server.save('VirgilErasure', { written: { identity: SECRET } })).toBe(
-      '119 VirgilErasure is for the server alone.',
-    );
     expect(server.logged()).not.toContain(SECRET);
   });
 });
