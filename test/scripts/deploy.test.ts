@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { uploadedFiles } from '../../scripts/deploy/upload-rules';
-import { contentsOf, installB4a } from '../support/b4a';
+import { contentsOf, installB4a, LINK } from '../support/b4a';
 import { makeProject } from '../support/project';
 
 const project = makeProject();
@@ -32,8 +32,7 @@ const deploy = (args: string[], environment: Record<string, string> = b4a.enviro
 beforeEach(() => {
   b4a.reset();
   rmSync(join(project.folder, '.local'), { recursive: true, force: true });
-  project.write('.parse.project', '{"project_type":1,"parse":{"jssdk":""}}');
-  project.write('.parse.local', '{}');
+  for (const [file, content] of Object.entries(LINK)) project.write(file, content);
 });
 
 describe('what b4a uploads', () => {
@@ -69,10 +68,10 @@ describe('npm run deploy', () => {
     expect(stdout).toMatch(/^ok +bundle alone/m);
     expect(stdout).toContain('b4a replaces the whole release, all of cloud/ and of public/');
     expect(stdout).toContain('The app has no release yet: nothing is lost.');
-    expect(stdout).toContain('New release is named v2');
+    expect(stdout).toContain('New release is named v1');
     expect(existsSync(join(project.folder, 'cloud/main.js'))).toBe(true);
     expect(b4a.deployments()).toEqual([
-      { cwd: project.folder, command: 'deploy', args: [], hasCredentials: false },
+      expect.objectContaining({ cwd: project.folder, args: [], id: 'ID1', hasCredentials: false }),
     ]);
   });
 
@@ -157,13 +156,14 @@ describe('npm run deploy', () => {
   });
 
   test('a release that cannot be seen is not replaced by --yes, and why is said', async () => {
-    const blind = { ...b4a.environment, B4A_FAILS: 'download' };
-    const { status, stdout, stderr } = await deploy(['--yes'], blind);
+    b4a.setLive({ 'cloud/main.js': 'before' });
+    b4a.setAccount({ failures: { download: 2 } });
+    const { status, stdout, stderr } = await deploy(['--yes']);
     expect(status).toBe(1);
-    expect(stdout).toContain('Account key not configured\nb4a cannot tell what the live release holds');
+    expect(stdout).toContain('Back4App is out of order\nb4a cannot tell what the live release holds');
     expect(stderr).toContain('Say --replace-release');
     expect(b4a.deployments()).toEqual([]);
-    expect((await deploy(['--replace-release'], blind)).status).toBe(0);
+    expect((await deploy(['--replace-release'])).status).toBe(0);
     expect(b4a.deployments()).toHaveLength(1);
   });
 
@@ -205,12 +205,12 @@ describe('npm run deploy', () => {
   });
 
   test('hands on to b4a what is not its own, and downloads from the app that is named', async () => {
-    const args = ['-d', 'second release', 'MyApp', '--force'];
+    const args = ['-d', 'second release', 'other', '--force'];
     await deploy(['--yes', '--', ...args]);
     await deploy(['--yes', ...args]);
     for (const call of b4a.deployments()) expect(call.args).toEqual(args);
     expect(b4a.deployments()).toHaveLength(2);
-    expect(b4a.calls()[0]?.args.slice(0, 2)).toEqual(['MyApp', '-l']);
+    expect(b4a.calls()[0]?.args.slice(0, 2)).toEqual(['other', '-l']);
   });
 
   test.each(['--help', '-h'])('%s is for us, and nothing is built, deployed or passed on', async (help) => {
@@ -223,9 +223,10 @@ describe('npm run deploy', () => {
   });
 
   test('fails where b4a fails', async () => {
-    const { status, stderr } = await deploy(['--yes'], { ...b4a.environment, B4A_FAILS: 'deploy' });
+    b4a.setAccount({ failures: { deploy: 3 } });
+    const { status, stderr } = await deploy(['--yes']);
     expect(status).toBe(1);
-    expect(stderr).toContain('Account key not configured');
+    expect(stderr).toContain('Deploy failed with error:\nBack4App is out of order\n');
     expect(stderr).toContain('b4a deploy failed');
   });
 

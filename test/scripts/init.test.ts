@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { type BareParseServer, startBareParseServer } from '../../scripts/local/bare-parse-server';
-import { contentsOf, installB4a } from '../support/b4a';
+import { contentsOf, installB4a, LINK } from '../support/b4a';
 import { envelopeMaker } from '../support/envelopes';
 import { packPackage, type TestApp } from '../support/package';
 import { restClient } from '../support/rest';
@@ -557,9 +557,9 @@ describe('the road of an app that exists', () => {
 
   test('deploy: b4a gets exactly the files of the app, after consent, and brings the old ones back', async () => {
     const b4a = installB4a(`${app.folder}-b4a`);
-    const before = { 'cloud/main.js': "require('./old');", 'cloud/old.js': '\xff\0' };
+    const before = { 'cloud/main.js': "require('./old');", 'cloud/old.js': '' };
     b4a.setLive(before);
-    for (const file of ['.parse.project', '.parse.local']) writeFileSync(join(app.folder, file), '{}');
+    for (const [file, content] of Object.entries(LINK)) writeFileSync(join(app.folder, file), content);
     appendFileSync(join(app.folder, '.env'), '\n');
     expect((await app.run('deploy', ['--yes'], b4a.environment)).status).toBe(1);
     expect(b4a.live()).toEqual(before);

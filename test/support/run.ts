@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 
 export interface Run {
   status: number | null;
@@ -6,20 +6,27 @@ export interface Run {
   stderr: string;
 }
 
+export type Answer = [question: string, answer: string | (() => void)];
+
 /** The commands of a project. */
 export interface Commands {
   folder: string;
   /** Runs one as npm does, in this environment alone. */
-  run(command: string, args?: string[], environment?: Record<string, string>): Promise<Run>;
+  run(
+    command: string,
+    args?: string[],
+    environment?: Record<string, string>,
+    whenStarted?: (process: ChildProcess) => void,
+  ): Promise<Run>;
   /**
-   * Runs one on a terminal, and types each answer when its question is asked.
+   * Runs one on a terminal, and types each answer when its question is asked, or does something else then.
    *
    * @returns all that the terminal shows, what is typed included
    */
   runOnTerminal(
     command: string,
     args: string[],
-    answers: [question: string, answer: string][],
+    answers: Answer[],
     environment?: Record<string, string>,
   ): Promise<{ status: number | null; shown: string }>;
 }
@@ -28,8 +35,8 @@ export interface Commands {
 export function commandsIn(folder: string, program: (command: string) => string[]): Commands {
   return {
     folder,
-    run: (command, args = [], environment = {}) =>
-      run([...program(command), ...args], { cwd: folder, environment }),
+    run: (command, args = [], environment = {}, whenStarted = undefined) =>
+      run([...program(command), ...args], { cwd: folder, environment }, whenStarted),
     runOnTerminal: (command, args, answers, environment = {}) =>
       runOnTerminal([...program(command), ...args], answers, { cwd: folder, environment }),
   };
@@ -41,7 +48,11 @@ interface Where {
   environment: Record<string, string>;
 }
 
-function run(args: string[], { cwd, environment }: Where): Promise<Run> {
+function run(
+  args: string[],
+  { cwd, environment }: Where,
+  whenStarted?: (process: ChildProcess) => void,
+): Promise<Run> {
   return new Promise((done) => {
     const child = spawn(process.execPath, args, {
       cwd,
@@ -57,12 +68,13 @@ function run(args: string[], { cwd, environment }: Where): Promise<Run> {
       stderr += chunk;
     });
     child.once('close', (status) => done({ status, stdout, stderr }));
+    whenStarted?.(child);
   });
 }
 
 function runOnTerminal(
   args: string[],
-  answers: [question: string, answer: string][],
+  answers: Answer[],
   { cwd, environment }: Where,
 ): Promise<{ status: number | null; shown: string }> {
   return new Promise((done) => {
@@ -79,7 +91,8 @@ function runOnTerminal(
       const [question, answer] = left[0] ?? [];
       if (question !== undefined && shown.includes(question)) {
         left.shift();
-        child.stdin.write(`${answer}\r`);
+        if (typeof answer === 'function') answer();
+        else child.stdin.write(`${answer}\r`);
       }
     });
     child.once('close', (status) => done({ status, shown }));
