@@ -8,7 +8,7 @@ import { commands } from './command-line/commands';
 import { confirm } from './command-line/prompt';
 import { UserError } from './command-line/user-error';
 import { compare, downloadRelease, keep, LINK, type Release } from './deploy/release';
-import { uploadedFiles } from './deploy/upload-rules';
+import { unclearLines, uploadedFiles } from './deploy/upload-rules';
 import { print } from './doctor/finding';
 import { checkProject } from './doctor/project';
 import { bundle, bundleFile, projectRoot } from './project/bundle';
@@ -46,6 +46,7 @@ runCommand('deploy', async ({ yes, 'dry-run': isDryRun, 'replace-release': repla
 
   console.log('\nb4a replaces the whole release, all of cloud/ and of public/, with what is here:');
   console.log(list(uploaded));
+  const isUncertain = tellUnclearLines();
   let said = '';
   const live = downloadRelease((folder) => {
     const { status, stderr } = b4a(['download', ...appName(b4aArguments), '-l', folder], 'pipe');
@@ -58,7 +59,7 @@ runCommand('deploy', async ({ yes, 'dry-run': isDryRun, 'replace-release': repla
       console.log('Nothing was deployed: this was a dry run.');
       return;
     }
-    if (isLoss)
+    if (isLoss || isUncertain)
       await confirm('Deploy all the same?', replaceRelease, '--replace-release (--yes is not enough)');
     else await confirm('Deploy?', yes || replaceRelease);
     const kept = live && keep(live);
@@ -70,6 +71,17 @@ runCommand('deploy', async ({ yes, 'dry-run': isDryRun, 'replace-release': repla
     live?.remove();
   }
 });
+
+/** @returns whether the list of uploaded files may be wrong */
+function tellUnclearLines(): boolean {
+  const unclear = unclearLines(projectRoot);
+  if (unclear.length > 0) {
+    console.log(
+      `It is not certain how b4a reads these lines of .parseignore, so the list above ignores them. Fix or simplify them:\n${list(unclear)}`,
+    );
+  }
+  return unclear.length > 0;
+}
 
 /** @returns whether files are lost */
 function tellLosses(live: Release, uploaded: string[]): boolean {

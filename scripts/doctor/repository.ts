@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { relative, sep } from 'node:path';
-import { isUploaded } from '../deploy/upload-rules';
+import { isUploaded, unclearLines } from '../deploy/upload-rules';
 import { bundleFile, projectRoot } from '../project/bundle';
-import { type Finding, fault, ok, skipped } from './finding';
+import { type Finding, fault, ok, skipped, warning } from './finding';
 
 /** In the app's project: what goes along with its `main.js`. */
 export const bundleName = relative(projectRoot, bundleFile).replaceAll(sep, '/');
@@ -22,6 +22,11 @@ export function* checkRepository(): Generator<Finding> {
       'does not ignore .env, which holds the App Key: name it in .gitignore, and git rm --cached .env.',
     );
   } else yield ok('git', `takes ${bundleName} along, and leaves .env`);
+  const unclear = unclearLines(projectRoot);
+  if (unclear.length > 0) {
+    const lines = unclear.join('; ');
+    yield warning('upload', `it is not certain how b4a reads .parseignore: fix or simplify ${lines}`);
+  }
   yield isUploaded(projectRoot, bundleName)
     ? ok('upload', `b4a takes ${bundleName} along`)
     : fault('upload', `.parseignore keeps ${bundleName} from b4a: what is deployed would end at load.`);

@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -244,6 +245,29 @@ describe('npm run deploy', () => {
     expect(status).toBe(1);
     expect(stderr).toContain('b4a new --init');
     expect(b4a.calls()).toEqual([]);
+  });
+
+  describe('what lies around', () => {
+    const link = join(project.folder, 'cloud/.#main.js');
+    afterEach(() => {
+      rmSync(link, { force: true });
+      cpSync('.parseignore', join(project.folder, '.parseignore'));
+    });
+
+    test('a broken link, at which b4a fails, is named in the error', async () => {
+      symlinkSync('somebody@host.1234', link);
+      const { status, stderr } = await deploy(['--yes']);
+      expect(stderr).toMatch(/^cloud\/\.#main\.js is a broken symbolic link.*\n$/); // and no stack
+      expect(status).toBe(1);
+      expect(b4a.calls()).toEqual([]);
+    });
+
+    test('a line of .parseignore that cannot be read for sure is named, and --yes does not do', async () => {
+      project.write('.parseignore', '*.ts\ncloud/[draft\n');
+      const { status, stdout, stderr } = await deploy(['--yes']);
+      expect(stdout).toMatch(/lines of \.parseignore, .*:\n {2}line 2: cloud\/\[draft\n/);
+      expect([status, stderr]).toEqual([1, expect.stringContaining('Say --replace-release')]);
+    });
   });
 
   test('deploys nothing that the doctor finds fault with', async () => {

@@ -308,6 +308,14 @@ describe('traps', () => {
     },
   );
 
+  test('a malformed pattern in .parseignore is read as b4a reads it, or named', async () => {
+    const app = appWith({ '.parseignore': '[draft\n' });
+    expect((await init(app)).stdout).toMatch(/^ok +upload /m);
+    expect(read(app, '.parseignore')).toBe('[draft\n');
+    appWith({ '.parseignore': 'a/[draft\n' });
+    expect((await init(app)).stdout).toMatch(/^warning +upload .* fix or simplify line 1: a\/\[draft$/m);
+  });
+
   test.each([
     [[], 'class'],
     [fields, 'class'],
