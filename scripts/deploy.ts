@@ -1,19 +1,16 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { parseArgs } from 'node:util';
 import { config as readDotEnv } from 'dotenv';
 import { runCommand } from './command-line/command';
-import { commands } from './command-line/commands';
 import { confirm } from './command-line/prompt';
 import { UserError } from './command-line/user-error';
+import { separate } from './deploy/arguments';
 import { compare, downloadRelease, keep, LINK, type Release } from './deploy/release';
 import { unclearLines, uploadedFiles } from './deploy/upload-rules';
 import { print } from './doctor/finding';
 import { checkProject } from './doctor/project';
 import { bundle, bundleFile, projectRoot } from './project/bundle';
-
-const OWN_OPTIONS = Object.keys(commands.deploy.options).map((option) => `--${option}`);
 
 const NO_B4A = `b4a, Back4App's command line, is not on this machine. Get it from
 https://github.com/back4app/parse-cli/releases, put it on the PATH as b4a, and run this again.
@@ -24,53 +21,54 @@ const NOT_LINKED = `${projectRoot} is not linked to an app yet. Once, in this fo
   b4a new --init             (answer "existing", and choose your app)
 That writes .parse.project, which may be committed, and .parse.local, which git ignores. Then run this again.`;
 
-runCommand('deploy', async ({ yes, 'dry-run': isDryRun, 'replace-release': replaceRelease }, args) => {
-  // With or without a `--` before them.
-  const b4aArguments = args.filter((argument) => !OWN_OPTIONS.includes(argument));
-  if (b4aArguments[0] === '--') b4aArguments.shift();
-  // Not into this process's own environment, which b4a inherits: it needs none of our credentials.
-  const environment = { ...process.env };
-  readDotEnv({ quiet: true, processEnv: environment as Record<string, string> });
-  await bundle({ outfile: bundleFile });
-  let isWell = true;
-  for await (const finding of checkProject(environment, { credentialsMayBeElsewhere: true })) {
-    print(finding);
-    isWell &&= finding.status !== 'fault';
-  }
-  if (!isWell) throw new UserError('Nothing is deployed: mend the faults above first.');
-  const uploaded = uploadedFiles(projectRoot);
-  if (spawnSync('b4a', ['version'], { stdio: 'ignore' }).error) {
-    throw new UserError(`${NO_B4A}\n${list(uploaded.map((file) => join(projectRoot, file)))}`);
-  }
-  if (!LINK.every((file) => existsSync(join(projectRoot, file)))) throw new UserError(NOT_LINKED);
+runCommand(
+  'deploy',
+  async ({ yes, 'dry-run': isDryRun, 'replace-release': replaceRelease }, { words, app }) => {
+    // Not into this process's own environment, which b4a inherits: it needs none of our credentials.
+    const environment = { ...process.env };
+    readDotEnv({ quiet: true, processEnv: environment as Record<string, string> });
+    await bundle({ outfile: bundleFile });
+    let isWell = true;
+    for await (const finding of checkProject(environment, { credentialsMayBeElsewhere: true })) {
+      print(finding);
+      isWell &&= finding.status !== 'fault';
+    }
+    if (!isWell) throw new UserError('Nothing is deployed: mend the faults above first.');
+    const uploaded = uploadedFiles(projectRoot);
+    if (spawnSync('b4a', ['version'], { stdio: 'ignore' }).error) {
+      throw new UserError(`${NO_B4A}\n${list(uploaded.map((file) => join(projectRoot, file)))}`);
+    }
+    if (!LINK.every((file) => existsSync(join(projectRoot, file)))) throw new UserError(NOT_LINKED);
 
-  console.log('\nb4a replaces the whole release, all of cloud/ and of public/, with what is here:');
-  console.log(list(uploaded));
-  const isUncertain = tellUnclearLines();
-  let said = '';
-  const live = downloadRelease((folder) => {
-    const { status, stderr } = b4a(['download', ...appName(b4aArguments), '-l', folder], 'pipe');
-    said = stderr;
-    return status === 0;
-  });
-  try {
-    const isLoss = live ? tellLosses(live, uploaded) : tellWhyUnseen(said);
-    if (isDryRun) {
-      console.log('Nothing was deployed: this was a dry run.');
-      return;
+    console.log('\nb4a replaces the whole release, all of cloud/ and of public/, with what is here:');
+    console.log(list(uploaded));
+    const isUncertain = tellUnclearLines();
+    let said = '';
+    const live = downloadRelease((folder) => {
+      const { status, stderr } = b4a(['download', ...(app === undefined ? [] : [app]), '-l', folder], 'pipe');
+      said = stderr;
+      return status === 0;
+    });
+    try {
+      const isLoss = live ? tellLosses(live, uploaded) : tellWhyUnseen(said);
+      if (isDryRun) {
+        console.log('Nothing was deployed: this was a dry run.');
+        return;
+      }
+      if (isLoss || isUncertain)
+        await confirm('Deploy all the same?', replaceRelease, '--replace-release (--yes is not enough)');
+      else await confirm('Deploy?', yes || replaceRelease);
+      const kept = live && keep(live);
+      if (kept) console.log(`What was live is kept. The way back: cd ${relative('.', kept)} && b4a deploy`);
+      if (b4a(['deploy', ...words], 'inherit').status !== 0) {
+        throw new UserError('b4a deploy failed: see above what it said.');
+      }
+    } finally {
+      live?.remove();
     }
-    if (isLoss || isUncertain)
-      await confirm('Deploy all the same?', replaceRelease, '--replace-release (--yes is not enough)');
-    else await confirm('Deploy?', yes || replaceRelease);
-    const kept = live && keep(live);
-    if (kept) console.log(`What was live is kept. The way back: cd ${relative('.', kept)} && b4a deploy`);
-    if (b4a(['deploy', ...b4aArguments], 'inherit').status !== 0) {
-      throw new UserError('b4a deploy failed: see above what it said.');
-    }
-  } finally {
-    live?.remove();
-  }
-});
+  },
+  separate,
+);
 
 /** @returns whether the list of uploaded files may be wrong */
 function tellUnclearLines(): boolean {
@@ -116,19 +114,4 @@ function b4a(args: string[], stderr: 'inherit' | 'pipe') {
 
 function list(files: string[]): string {
   return files.map((file) => `  ${file}`).join('\n');
-}
-
-/** The app among the arguments of `b4a deploy`, where one is named. */
-function appName(b4aArguments: string[]): string[] {
-  const { positionals } = parseArgs({
-    args: b4aArguments,
-    options: {
-      description: { type: 'string', short: 'd' },
-      retries: { type: 'string', short: 'n' },
-      force: { type: 'boolean', short: 'f' },
-      verbose: { type: 'boolean', short: 'v' },
-    },
-    strict: false,
-  });
-  return positionals.slice(0, 1);
 }

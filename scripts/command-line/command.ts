@@ -13,11 +13,13 @@ type Values<Of extends Name> = ReturnType<
  * Runs a command, or prints its `--help`. A `UserError`, or an argument that the command does not take, becomes its message
  * on stderr; any other error keeps its stack. All exit with 1.
  *
- * @param run gets the options' values, and the arguments as they came
+ * @param run gets the values of the command's own options, and what the command passes on
+ * @param separate of a command that passes arguments on to another program: tells them from its own
  */
-export function runCommand<Of extends Name>(
+export function runCommand<Of extends Name, PassedOn = undefined>(
   name: Of,
-  run: (values: Values<Of>, args: string[]) => Promise<void>,
+  run: (values: Values<Of>, passedOn: PassedOn) => Promise<void>,
+  separate?: (args: string[]) => { own: string[]; passedOn: PassedOn },
 ): void {
   const command: Command = commands[name];
   const args = process.argv.slice(2);
@@ -26,9 +28,9 @@ export function runCommand<Of extends Name>(
     return;
   }
   const start = async () => {
-    const { options, passesOnTo } = command;
-    const { values } = parseArgs({ args, options, strict: passesOnTo === undefined });
-    await run(values as Values<Of>, args);
+    const { own, passedOn } = separate?.(args) ?? { own: args, passedOn: undefined as PassedOn };
+    const { values } = parseArgs({ args: own, options: command.options });
+    await run(values as Values<Of>, passedOn);
   };
   start().catch((error: Error & { code?: unknown }) => {
     console.error(messageFor(error, typed(name)));

@@ -29,6 +29,8 @@ afterAll(() => {
 const withoutB4a = { PATH: dirname(process.execPath) };
 const deploy = (args: string[], environment: Record<string, string> = b4a.environment) =>
   project.run('deploy', args, environment);
+const commandsOf = (calls: { command: string }[]) => calls.map(({ command }) => command);
+const bundle = join(project.folder, 'cloud/main.js');
 
 beforeEach(() => {
   b4a.reset();
@@ -205,22 +207,50 @@ describe('npm run deploy', () => {
     expect(b4a.calls().map(({ hasCredentials }) => hasCredentials)).toEqual([false, false]);
   });
 
-  test('hands on to b4a what is not its own, and downloads from the app that is named', async () => {
-    const args = ['-d', 'second release', 'other', '--force'];
-    await deploy(['--yes', '--', ...args]);
-    await deploy(['--yes', ...args]);
-    for (const call of b4a.deployments()) expect(call.args).toEqual(args);
-    expect(b4a.deployments()).toHaveLength(2);
-    expect(b4a.calls()[0]?.args.slice(0, 2)).toEqual(['other', '-l']);
-  });
+  describe('its arguments', () => {
+    test('that are for b4a come to it as they are, with a "--" before them and without', async () => {
+      const args = ['-d', '--yes', 'other', '--force'];
+      await deploy(['--yes', '--', ...args]);
+      await deploy(['--yes', ...args]);
+      expect(b4a.calls()).toMatchObject([
+        { command: 'download', id: 'ID2' },
+        { command: 'deploy', id: 'ID2', args },
+        { command: 'download', id: 'ID2' },
+        { command: 'deploy', id: 'ID2', args },
+      ]);
+    });
 
-  test.each(['--help', '-h'])('%s is for us, and nothing is built, deployed or passed on', async (help) => {
-    rmSync(join(project.folder, 'cloud/main.js'), { force: true });
-    const { status, stdout } = await deploy(['--yes', '--', help]);
-    expect(status).toBe(0);
-    expect(stdout).toMatch(/^npm run deploy -- .*what is for b4a deploy/);
-    expect(b4a.calls()).toEqual([]);
-    expect(existsSync(join(project.folder, 'cloud/main.js'))).toBe(false);
+    test('that are ours count behind a "--" too', async () => {
+      const { status, stdout } = await deploy(['--yes', '--', '--dry-run']);
+      expect(stdout).toContain('Nothing was deployed: this was a dry run.');
+      expect([status, commandsOf(b4a.calls())]).toEqual([0, ['download']]);
+    });
+
+    test('--yes as a description is no consent', async () => {
+      const { status, stderr } = await deploy(['-d', '--yes', 'other']);
+      expect([status, stderr]).toEqual([1, expect.stringContaining('Say --yes')]);
+    });
+
+    test.each([
+      ['--verbos', "Unknown option '--verbos'. npm run deploy -- --help tells which options there are."],
+      ['-n0', '-n 0: b4a tries to deploy this many times, so give a number from 1 up.'],
+    ])('%s is an error before anything is built or downloaded', async (word, message) => {
+      rmSync(bundle, { force: true });
+      const { status, stdout, stderr } = await deploy(['--yes', word]);
+      expect([status, stdout]).toEqual([1, '']);
+      expect(stderr).toContain(message);
+      expect(existsSync(bundle)).toBe(false);
+      expect(b4a.calls()).toEqual([]);
+    });
+
+    test.each(['--help', '-h'])('%s is for us, and nothing is built, deployed or passed on', async (help) => {
+      rmSync(bundle, { force: true });
+      const { status, stdout } = await deploy(['--yes', '--', help]);
+      expect(status).toBe(0);
+      expect(stdout).toMatch(/^npm run deploy -- .*what is for b4a deploy/);
+      expect(b4a.calls()).toEqual([]);
+      expect(existsSync(bundle)).toBe(false);
+    });
   });
 
   test('fails where b4a fails', async () => {
