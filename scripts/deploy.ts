@@ -1,74 +1,94 @@
-import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { config as readDotEnv } from 'dotenv';
 import { runCommand } from './command-line/command';
 import { confirm } from './command-line/prompt';
 import { UserError } from './command-line/user-error';
 import { separate } from './deploy/arguments';
-import { compare, downloadRelease, keep, LINK, type Release } from './deploy/release';
+import { B4A_DOWNLOADS, runB4a } from './deploy/b4a';
+import { type LinkedApp, linkedApp } from './deploy/linked-app';
+import {
+  compare,
+  downloadRelease,
+  keep,
+  MAIN,
+  notRestored,
+  type Release,
+  type Unseen,
+} from './deploy/release';
 import { unclearLines, uploadedFiles } from './deploy/upload-rules';
 import { print } from './doctor/finding';
 import { checkProject } from './doctor/project';
+import { programOnPath } from './engines/program-on-path';
 import { bundle, bundleFile, projectRoot } from './project/bundle';
 
 const NO_B4A = `b4a, Back4App's command line, is not on this machine. Get it from
-https://github.com/back4app/parse-cli/releases, put it on the PATH as b4a, and run this again.
+${B4A_DOWNLOADS}, put it on the PATH as b4a, and run this again.
 Or upload by hand, in the Back4App dashboard, Cloud Code, Deploy:`;
 
-const NOT_LINKED = `${projectRoot} is not linked to an app yet. Once, in this folder:
-  b4a configure accountkey   (asks for an account key, made in the Back4App dashboard)
-  b4a new --init             (answer "existing", and choose your app)
-That writes .parse.project, which may be committed, and .parse.local, which git ignores. Then run this again.`;
+const KEPT_FROM_B4A = `PARSE_ROOT is set, which names another project to b4a. This command keeps it from b4a;
+unset it before you run b4a yourself.`;
 
 runCommand(
   'deploy',
-  async ({ yes, 'dry-run': isDryRun, 'replace-release': replaceRelease }, { words, app }) => {
-    // Not into this process's own environment, which b4a inherits: it needs none of our credentials.
-    const environment = { ...process.env };
-    readDotEnv({ quiet: true, processEnv: environment as Record<string, string> });
-    await bundle({ outfile: bundleFile });
-    let isWell = true;
-    for await (const finding of checkProject(environment, { credentialsMayBeElsewhere: true })) {
-      print(finding);
-      isWell &&= finding.status !== 'fault';
-    }
-    if (!isWell) throw new UserError('Nothing is deployed: mend the faults above first.');
+  async ({ yes, 'dry-run': isDryRun, 'replace-release': replaceRelease }, { words, app: appName }) => {
+    const stop = abortOnSignals();
+    await buildAndCheck();
+    stop.throwIfAborted();
     const uploaded = uploadedFiles(projectRoot);
-    if (spawnSync('b4a', ['version'], { stdio: 'ignore' }).error) {
+    if (!programOnPath('b4a', process.env.PATH)) {
       throw new UserError(`${NO_B4A}\n${list(uploaded.map((file) => join(projectRoot, file)))}`);
     }
-    if (!LINK.every((file) => existsSync(join(projectRoot, file)))) throw new UserError(NOT_LINKED);
+    const app = linkedApp(appName);
+    if (process.env.PARSE_ROOT) console.log(KEPT_FROM_B4A);
 
-    console.log('\nb4a replaces the whole release, all of cloud/ and of public/, with what is here:');
+    console.log(`\nb4a replaces the whole release of ${app.name}, all of cloud/ and of public/, with this:`);
     console.log(list(uploaded));
     const isUncertain = tellUnclearLines();
-    let said = '';
-    const live = downloadRelease((folder) => {
-      const { status, stderr } = b4a(['download', ...(app === undefined ? [] : [app]), '-l', folder], 'pipe');
-      said = stderr;
-      return status === 0;
-    });
+    const temporary = mkdtempSync(join(tmpdir(), 'release-'));
     try {
-      const isLoss = live ? tellLosses(live, uploaded) : tellWhyUnseen(said);
+      const live = await downloadRelease(app.name, temporary, stop);
+      const isLoss = tellLosses(app, live, uploaded);
       if (isDryRun) {
         console.log('Nothing was deployed: this was a dry run.');
         return;
       }
-      if (isLoss || isUncertain)
-        await confirm('Deploy all the same?', replaceRelease, '--replace-release (--yes is not enough)');
-      else await confirm('Deploy?', yes || replaceRelease);
-      const kept = live && keep(live);
-      if (kept) console.log(`What was live is kept. The way back: cd ${relative('.', kept)} && b4a deploy`);
-      if (b4a(['deploy', ...words], 'inherit').status !== 0) {
-        throw new UserError('b4a deploy failed: see above what it said.');
-      }
+      if (isLoss || isUncertain) {
+        const option = '--replace-release (--yes is not enough)';
+        await confirm(`Deploy to ${app.name} all the same?`, replaceRelease, { option, stop });
+      } else await confirm(`Deploy to ${app.name}?`, yes || replaceRelease, { stop });
+      if (live && 'files' in live) tellWaysBack(app, live, keep(live, app));
+      await deploy(app, words, stop);
     } finally {
-      live?.remove();
+      rmSync(temporary, { recursive: true, force: true });
     }
   },
   separate,
 );
+
+/** Signals no longer end this process: they end what it is doing, and it tidies up. */
+function abortOnSignals(): AbortSignal {
+  const stopping = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => stopping.abort(new UserError('Stopped: nothing is deployed.')));
+  }
+  return stopping.signal;
+}
+
+/** @throws UserError if the doctor finds a fault */
+async function buildAndCheck(): Promise<void> {
+  // Not into this process's own environment, which b4a inherits: it needs none of our credentials.
+  const environment = { ...process.env };
+  readDotEnv({ quiet: true, processEnv: environment as Record<string, string> });
+  await bundle({ outfile: bundleFile });
+  let isWell = true;
+  for await (const finding of checkProject(environment, { credentialsMayBeElsewhere: true })) {
+    print(finding);
+    isWell &&= finding.status !== 'fault';
+  }
+  if (!isWell) throw new UserError('Nothing is deployed: fix the faults above first.');
+}
 
 /** @returns whether the list of uploaded files may be wrong */
 function tellUnclearLines(): boolean {
@@ -81,37 +101,72 @@ function tellUnclearLines(): boolean {
   return unclear.length > 0;
 }
 
-/** @returns whether files are lost */
-function tellLosses(live: Release, uploaded: string[]): boolean {
+/** @returns whether files are lost, or may be */
+function tellLosses(app: LinkedApp, live: Release | Unseen | undefined, uploaded: string[]): boolean {
+  if (!live) {
+    console.log('The app has no release yet: nothing is lost.');
+    return false;
+  }
+  if ('reason' in live) {
+    console.log(`${live.reason} So what this deploy would lose is not known, and cannot be kept.`);
+    return true;
+  }
   const { lost, replaced } = compare(live, uploaded);
   console.log(`Files in the live release: ${live.files.length}.`);
-  if (lost.length > 0) console.log(`It would lose these:\n${list(lost)}`);
+  if (lost.length > 0) {
+    console.log(`It would lose these:\n${list(lost)}`);
+    if (uploaded.includes(MAIN) && lost.includes(MAIN)) {
+      console.log(
+        `The live ${MAIN} is the app's own code: it is not a bundle of ours, and does not require one.`,
+      );
+    }
+    console.log(
+      `If any of them exists nowhere else, stop here. Run b4a download -f ${quoted(app.name)} in the app's own folder: ` +
+        'it writes them there, over files of the same names. Then run init and deploy there.',
+    );
+  }
   if (replaced.length > 0) {
     console.log(`These would be replaced by others of the same name:\n${list(replaced)}`);
   }
   return lost.length > 0;
 }
 
-/** @returns whether files may be lost */
-function tellWhyUnseen(said: string): boolean {
-  const isEmpty = said.includes('Nothing to download');
-  console.log(
-    isEmpty
-      ? 'The app has no release yet: nothing is lost.'
-      : `${said}b4a cannot tell what the live release holds, and would lose.`,
-  );
-  return !isEmpty;
+/** @param kept the folder in which the release is kept */
+function tellWaysBack(app: LinkedApp, live: Release, kept: string): void {
+  const name = quoted(app.name);
+  const { changed, left } = notRestored(live);
+  console.log(`What was live is kept. There are two ways back, and the first restores everything, the Parse version too:
+  b4a rollback -r vN ${name}   (vN is the release before this one; b4a releases ${name} lists them)
+  cd ${relative('.', kept)} && b4a deploy ${name}`);
+  if (changed.length > 0) {
+    console.log(
+      `The second way may change these files, because b4a downloads cloud/ as text and they seem not to be text:\n${list(changed)}`,
+    );
+  }
+  if (left.length > 0) {
+    console.log(
+      `The second way leaves these files out, because b4a never uploads files with such names:\n${list(left)}`,
+    );
+  }
 }
 
-/** Runs b4a in the project's root; it may ask its user, and print. */
-function b4a(args: string[], stderr: 'inherit' | 'pipe') {
-  return spawnSync('b4a', args, {
-    cwd: projectRoot,
-    stdio: ['inherit', 'inherit', stderr],
-    encoding: 'utf8',
+async function deploy(app: LinkedApp, words: string[], stop: AbortSignal): Promise<void> {
+  const onOutput = (text: string) => process.stdout.write(text);
+  const { status } = await runB4a(['deploy', ...words], { stop, onOutput }).catch((error) => {
+    if (!stop.aborted) throw error;
+    const name = quoted(app.name);
+    throw new UserError(
+      `Stopped during b4a deploy: b4a releases ${name} tells whether it has made a release.`,
+    );
   });
+  if (status !== 0) throw new UserError('b4a deploy has failed: it says above why.');
 }
 
-function list(files: string[]): string {
-  return files.map((file) => `  ${file}`).join('\n');
+function list(lines: string[]): string {
+  return lines.map((line) => `  ${line}`).join('\n');
+}
+
+/** A word as a shell takes it. */
+function quoted(word: string): string {
+  return /^[\w.-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire, isBuiltin } from 'node:module';
 import { dirname, join, relative, resolve } from 'node:path';
+import { BUNDLE_IMPORT } from '../project/bundle';
 import { type Finding, fault, ok, skipped } from './finding';
 
 // A string or a template, which is kept, or a comment.
@@ -109,9 +110,18 @@ function read(file: string): string | undefined {
   }
 }
 
-/** Whether `npm run build` wrote it: it begins with our licence, and registers our function. */
+/** Whether a `main.js` is a bundle of any version, or requires or imports one. It is read, and nothing of it runs. */
+export function usesBundle(file: string): boolean {
+  return checkMainFile(file).bundle !== undefined || BUNDLE_IMPORT.test(withoutComments(read(file) ?? ''));
+}
+
+/**
+ * Whether `npm run build` wrote it: it registers our function, and begins with our licence. Before 0.2.0 it had none, but
+ * the name that the build gave the policy.
+ */
 export function isBundle(source: string): boolean {
-  return source.startsWith('/*!') && /Parse\.Cloud\.define\("virgil-jwt"|\{"virgil-jwt":/.test(source);
+  const isOurs = source.startsWith('/*!') || source.includes('define_POLICY_default');
+  return isOurs && /Parse\.Cloud\.define\("virgil-jwt"|\{"virgil-jwt":/.test(source);
 }
 
 /** @returns the file that the path leads to, if it is a bundle */

@@ -1,13 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import {
-  appendFileSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type BareParseServer, startBareParseServer } from '../../scripts/local/bare-parse-server';
 import { contentsOf, installB4a, LINK } from '../support/b4a';
@@ -568,16 +560,29 @@ describe('the road of an app that exists', () => {
     const before = { 'cloud/main.js': "require('./old');", 'cloud/old.js': '' };
     b4a.setLive(before);
     for (const [file, content] of Object.entries(LINK)) writeFileSync(join(app.folder, file), content);
-    appendFileSync(join(app.folder, '.env'), '\n');
     expect((await app.run('deploy', ['--yes'], b4a.environment)).status).toBe(1);
     expect(b4a.live()).toEqual(before);
     const { status, stdout } = await app.run('deploy', ['--replace-release'], b4a.environment);
     expect(status).toBe(0);
     const names = ['cloud/e2ee.js', 'cloud/main.js', 'cloud/triggers.js', 'public/index.html'];
-    expect(b4a.live()).toEqual(Object.fromEntries(names.map((name) => [name, filesOf(app)[name]])));
-    const [, kept = ''] = /The way back: cd (\S+) && b4a deploy\n/.exec(stdout) ?? [];
-    spawnSync('b4a', ['deploy'], { cwd: join(app.folder, kept), env: b4a.environment });
+    const deployed = Object.fromEntries(names.map((name) => [name, filesOf(app)[name]]));
+    expect(b4a.live()).toEqual(deployed);
+    const [, back = ''] = /^ {2}(cd .* b4a deploy .*)$/m.exec(stdout) ?? [];
+    spawnSync('sh', ['-c', back], { cwd: app.folder, env: b4a.environment });
     expect(b4a.live()).toEqual(before);
     expect(existsSync(join(app.folder, '.local/releases'))).toBe(true);
+
+    // A main.js that requires a bundle of ours is no loss, whatever policy that has.
+    const bundle = deployed['cloud/e2ee.js'] as string;
+    b4a.setLive({
+      ...(deployed as Record<string, string>),
+      'cloud/e2ee.js': bundle.replace('"tokenTtlSeconds":', '"tokenTtlSeconds":1'),
+      'cloud/main.js': `${deployed['cloud/main.js']}\n// as it was`,
+    });
+    const again = await app.run('deploy', ['--yes'], b4a.environment);
+    expect(again.stdout).toContain(
+      'replaced by others of the same name:\n  cloud/e2ee.js\n  cloud/main.js\n',
+    );
+    expect([again.status, b4a.live()]).toEqual([0, deployed]);
   });
 });

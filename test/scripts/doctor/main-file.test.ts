@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { checkMainFile } from '../../../scripts/doctor/main-file';
+import { checkMainFile, usesBundle } from '../../../scripts/doctor/main-file';
 import { makeProject } from '../../support/project';
 
 const project = makeProject();
@@ -113,6 +113,20 @@ test('the bundle itself, and a file that is not there', () => {
   expect(checkMainFile(join(app, 'nowhere.js')).finding).toMatchObject(
     fault(/nowhere\.js cannot be read: check --main/),
   );
+});
+
+test.each<[string, boolean]>([
+  [`Parse.Cloud.define('f', g);\n${REQUIRE}`, true],
+  ["import './e2ee.cjs';\nimport { g } from './g.mjs';", true],
+  // As 0.1.0 wrote it, without a licence.
+  ['"use strict";\nParse.Cloud.define("virgil-jwt", virgilJwt(define_POLICY_default.virgil));', true],
+  ['Parse.Cloud.define("virgil-jwt", f);', false], // Virgil's own sample
+  [`// ${REQUIRE}\nrequire('./other');`, false],
+  ["// import './e2ee.cjs';", false],
+  ['', false],
+])('whether a bundle of any version is in use is told of %j', (code, isUsed) => {
+  writeFileSync(main, code);
+  expect(usesBundle(main)).toBe(isUsed);
 });
 
 test('npm run doctor -- --main: the bundle that it looks at is the one that is required', async () => {
