@@ -22,7 +22,7 @@ import { checkedPolicy, readPolicy, wrongTypes } from './project/policy';
 
 const POLICY_FILE = 'back4app.json';
 const MAIN_FILE = 'cloud/main.js';
-const NOT_FOR_GIT = ['node_modules/', '.env', '.local/', '.parse.local'];
+const NOT_FOR_GIT = ['node_modules/', '.env', '.local/', '.parse.local', '.parse.project'];
 
 /** `back4app.json` as it is written. */
 interface WrittenPolicy {

@@ -1,5 +1,7 @@
 import { spawnSync } from 'node:child_process';
-import { relative, sep } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { join, relative, sep } from 'node:path';
+import { PROJECT_FILE } from '../deploy/linked-app';
 import { isUploaded, unclearLines } from '../deploy/upload-rules';
 import { bundleFile, projectRoot } from '../project/bundle';
 import { type Finding, fault, ok, skipped, warning } from './finding';
@@ -22,6 +24,13 @@ export function* checkRepository(): Generator<Finding> {
       'does not ignore .env, which holds the App Key: name it in .gitignore, and git rm --cached .env.',
     );
   } else yield ok('git', `takes ${bundleName} along, and leaves .env`);
+  if (isIgnored !== undefined && hasEmail() && !isGitIgnored(PROJECT_FILE)) {
+    yield warning(
+      'git',
+      `does not ignore ${PROJECT_FILE}, in which b4a has written your e-mail address. With this address b4a rejects the ` +
+        `account keys of others: name the file in .gitignore, and git rm --cached ${PROJECT_FILE}. Or delete "email" from it.`,
+    );
+  }
   const unclear = unclearLines(projectRoot);
   if (unclear.length > 0) {
     const lines = unclear.join('; ');
@@ -30,6 +39,12 @@ export function* checkRepository(): Generator<Finding> {
   yield isUploaded(projectRoot, bundleName)
     ? ok('upload', `b4a takes ${bundleName} along`)
     : fault('upload', `.parseignore keeps ${bundleName} from b4a: what is deployed would end at load.`);
+}
+
+/** Whether the link to an app names the user who has made it. */
+function hasEmail(): boolean {
+  const file = join(projectRoot, PROJECT_FILE);
+  return existsSync(file) && /"email"\s*:\s*"[^"]/.test(readFileSync(file, 'utf8'));
 }
 
 /** @returns undefined where git cannot tell */

@@ -73,7 +73,7 @@ describe('what it writes', () => {
     expect(read(app, 'cloud/main.js')).toBe(`${REQUIRE}\n${oldFiles['cloud/main.js']}`);
     expect(read(app, '.env')).toBe('VIRGIL_APP_ID=\nVIRGIL_APP_KEY_ID=\nVIRGIL_APP_KEY=\n');
     expect(statSync(join(app.folder, '.env')).mode & 0o777).toBe(0o600);
-    expect(read(app, '.gitignore')).toBe('node_modules/\n.env\n.local/\n.parse.local\n');
+    expect(read(app, '.gitignore')).toBe('node_modules/\n.env\n.local/\n.parse.local\n.parse.project\n');
     expect(JSON.parse(read(app, 'package.json')).scripts).toMatchObject({
       'e2ee:build': 'back4app-e2ee build',
       'e2ee:deploy': 'back4app-e2ee deploy',
@@ -125,7 +125,7 @@ describe('what it writes', () => {
       'MINE=a secret\nexport VIRGIL_APP_ID=an ID\nVIRGIL_APP_KEY_ID=\nVIRGIL_APP_KEY=\n',
     );
     expect(stdout).not.toContain('a secret');
-    expect(read(app, '.gitignore')).toBe('/node_modules\n.env\n.local/\n.parse.local\n');
+    expect(read(app, '.gitignore')).toBe('/node_modules\n.env\n.local/\n.parse.local\n.parse.project\n');
     expect(read(app, 'package.json')).toMatch(
       /^\{\n\t"name": "mine",\n\t"scripts": \{\n\t\t"e2ee:build": "mine",/,
     );
@@ -306,6 +306,18 @@ describe('traps', () => {
     expect(read(app, '.parseignore')).toBe('[draft\n');
     appWith({ '.parseignore': 'a/[draft\n' });
     expect((await init(app)).stdout).toMatch(/^warning +upload .* fix or simplify line 1: a\/\[draft$/m);
+  });
+
+  test('a .parse.project with an e-mail address, which git has, is named', async () => {
+    const app = appWith({ '.parse.project': '{ "project_type": 1, "email": "me@example.com" }' });
+    expect((await init(app)).stdout).not.toMatch(/^warning +git /m);
+    spawnSync('git', ['add', '--force', '.parse.project'], { cwd: app.folder });
+    const warning = /^warning +git +does not ignore \.parse\.project.*git rm --cached \.parse\.project/m;
+    expect((await init(app)).stdout).toMatch(warning);
+    writeFileSync(join(app.folder, '.parse.project'), '{ "project_type": 1 }');
+    expect((await init(app)).stdout).not.toMatch(/^warning +git /m);
+    spawnSync('git', ['rm', '--cached', '-f', '.parse.project'], { cwd: app.folder });
+    rmSync(join(app.folder, '.parse.project'));
   });
 
   test.each([
