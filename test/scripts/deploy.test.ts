@@ -141,8 +141,9 @@ describe('npm run deploy', () => {
       ['y', 0, 1],
     ])('--yes on a terminal asks all the same: %s', async (answer, exitCode, deployed) => {
       const questions: [string, string][] = [['Deploy to My App all the same? [y/N]', answer]];
-      const { status } = await project.runOnTerminal('deploy', ['--yes'], questions, b4a.environment);
+      const { status, shown } = await project.runOnTerminal('deploy', ['--yes'], questions, b4a.environment);
       expect(status).toBe(exitCode);
+      expect(shown).not.toContain('Successfully downloaded');
       expect(b4a.deployments()).toHaveLength(deployed);
     });
 
