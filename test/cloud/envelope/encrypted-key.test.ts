@@ -313,16 +313,14 @@ describe('refuses', () => {
 });
 
 describe('the library aborts on nothing that is accepted', () => {
-  /** The messages that are accepted after one bit of the header was changed. */
-  function accepted(message: Uint8Array): Buffer[] {
+  /** The messages that are accepted after one bit of the header was changed, of all bits each `step`th. */
+  function accepted(message: Uint8Array, step: number): Buffer[] {
     const { ciphertextOffset } = readMessageEnvelope(message, true);
     const changes: Buffer[] = [];
-    for (let i = 0; i < ciphertextOffset; i++) {
-      for (let bit = 0; bit < 8; bit++) {
-        const other = Buffer.from(message);
-        other[i] = (other[i] as number) ^ (1 << bit);
-        if (isAccepted(other)) changes.push(other);
-      }
+    for (let bit = 0; bit < 8 * ciphertextOffset; bit += step) {
+      const other = Buffer.from(message);
+      other[bit >> 3] = (other[bit >> 3] as number) ^ (1 << (bit & 7));
+      if (isAccepted(other)) changes.push(other);
     }
     return changes;
   }
@@ -339,14 +337,16 @@ describe('the library aborts on nothing that is accepted', () => {
     }
   });
 
-  // Decryption is slow with the last two, and of their encrypted keys nearly all octets are random.
   test.each([
-    ...eciesTypes.map((type) => [type, 1] as const),
-    [CURVE25519_ROUND5_ED25519_FALCON, 10] as const,
-    [RSA_2048, 20] as const,
-  ])('after one bit of the header was changed: %s', (type, each) => {
-    const changes = accepted(messageFor(type)).filter((_message, i) => i % each === 0);
-    expect(changes.length).toBeGreaterThan(100);
+    [ED25519, 1],
+    [CURVE25519, 1],
+    [CURVE25519_ED25519, 1],
+    [SECP256R1, 9], // decryption is slow with this and those below
+    [CURVE25519_ROUND5_ED25519_FALCON, 9],
+    [RSA_2048, 41],
+  ])('after one bit of the header was changed: %s', (type, step) => {
+    const changes = accepted(messageFor(type), step);
+    expect(changes.length).toBeGreaterThan(50);
     expect(changes.filter((message) => aborts(message, type))).toEqual([]);
   });
 
@@ -380,7 +380,7 @@ describe('the library aborts on nothing that is accepted', () => {
           return !isAccepted(message) || !aborts(message, type);
         },
       ),
-      { numRuns: 20_000 },
+      { numRuns: 10_000 },
     );
   });
 });
