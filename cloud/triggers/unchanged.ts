@@ -15,7 +15,9 @@ export function changedFields(
   if (!original || !mayKnow) return written;
   // A value that was changed in place has no operation.
   const isSetWhole = (field: string) => !object.op(field) || object.op(field) instanceof Parse.Op.Set;
-  return written.filter((field) => !isSetWhole(field) || !isEqual(object.get(field), original.get(field)));
+  // Read once, as the SDK makes them anew each time.
+  const [values, stored] = [object.attributes, original.attributes];
+  return written.filter((field) => !isSetWhole(field) || !isEqual(values[field], stored[field]));
 }
 
 /** Whether a row's ACL lets a user read it. */
