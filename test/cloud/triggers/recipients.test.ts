@@ -453,6 +453,26 @@ describe('an update', () => {
     expect(searches).toEqual([]);
   });
 
+  test('of the whole row, unchanged but for its ACL, is judged as a change of the ACL, also after a rotation', async () => {
+    const erin = await register();
+    const frank = await register();
+    const body = await encrypt(alice, erin, frank);
+    const row = { body, senderId: alice.id, ACL: acl(alice, erin, frank) };
+    const { objectId } = (await rest.call('POST', '/classes/Message', row, alice)).body;
+    expect((await update(objectId, { ...row, ACL: acl(alice, erin) })).status).toBe(200);
+    await rotate(erin);
+    await turnClock(REMEMBERED_MS + 1);
+    for (const caller of [alice, erin]) {
+      const whole = { ...row, ACL: acl(alice, erin), seen: true };
+      expect((await update(objectId, whole, caller)).status).toBe(200);
+    }
+    expect((await update(objectId, { ...row, ACL: acl(alice, erin, frank) })).status).toBe(200);
+    expect((await update(objectId, { ...row, ACL: acl(alice, erin, bob) })).body).toEqual(notFor(bob));
+    // Encrypted anew, for the former key, it is a change of the ciphertext.
+    const again = { ...row, body: await encrypt(alice, bob), ACL: acl(alice, erin) };
+    expect((await update(objectId, again)).body.code).toBe(INVALID);
+  });
+
   test('adds no reader who could not decrypt the message', async () => {
     expect((await update(id, { ACL: acl(alice, bob, carol) }, bob)).body).toEqual(notFor(carol));
     expect((await update(id, { ACL: acl(alice, bob, dave) })).body).toEqual(noCard(dave));
