@@ -23,7 +23,7 @@ export interface Session {
 }
 
 const IDENTIFIER = /^[\w.@-]{1,64}$/;
-const SESSION_TOKEN = /^r:[\w-]{1,128}$/;
+export const SESSION_TOKEN = /^r:[\w-]{1,128}$/;
 // Parse Server 9.10 and later.
 const CACHES_SESSION_END = /^(?:9\.[1-9]\d|[1-9]\d+)\./;
 // The longest a token may live. An end that is nearer is read again each time: `extendSessionOnUse` may have moved it.

@@ -4,6 +4,7 @@ import { join, relative } from 'node:path';
 import { config as readDotEnv } from 'dotenv';
 import { runCommand } from './command-line/command';
 import { confirm } from './command-line/prompt';
+import { shown } from './command-line/shown';
 import { UserError } from './command-line/user-error';
 import { separate } from './deploy/arguments';
 import { B4A_DOWNLOADS, runB4a } from './deploy/b4a';
@@ -22,6 +23,9 @@ import { print } from './doctor/finding';
 import { checkProject } from './doctor/project';
 import { programOnPath } from './engines/program-on-path';
 import { bundle, bundleFile, projectRoot } from './project/bundle';
+
+// What is lost is named to its end.
+const MAX_PATH = 4096;
 
 const NO_B4A = `b4a, Back4App's command line, is not on this machine. Get it from
 ${B4A_DOWNLOADS}, put it on the PATH as b4a, and run this again.
@@ -163,7 +167,7 @@ async function deploy(app: LinkedApp, words: string[], stop: AbortSignal): Promi
 }
 
 function list(lines: string[]): string {
-  return lines.map((line) => `  ${line}`).join('\n');
+  return lines.map((line) => `  ${shown(line, MAX_PATH)}`).join('\n');
 }
 
 /** A word as a shell takes it. */

@@ -7,6 +7,7 @@ import { PARSE_FIELDS } from '../cloud/triggers/guard';
 import { runCommand } from './command-line/command';
 import { type ClassSchema, givenMasterKey, ParseApp } from './command-line/parse-app';
 import { askYesOrNo, canAsk, confirm } from './command-line/prompt';
+import { listed, say } from './command-line/shown';
 import { asTyped } from './command-line/typed';
 import { UserError } from './command-line/user-error';
 import { isUploaded } from './deploy/upload-rules';
@@ -45,8 +46,8 @@ runCommand('init', async (values) => {
     : whyNotEdited(main, readProjectFile(MAIN_FILE), existsSync(join(projectRoot, 'cloud/main.ts')));
   const changes = await changesFor(policy);
   if (!isRequired && !whyNot) changes.push(...changeOf(MAIN_FILE, withRequire));
-  for (const change of changes) console.log(inLines(change));
-  if (changes.length === 0) console.log('Nothing to change.');
+  for (const change of changes) say(inLines(change));
+  if (changes.length === 0) say('Nothing to change.');
   if (!values['dry-run']) {
     if (changes.length > 0) await confirm('Write this?', values.yes);
     for (const change of changes) write(change);
@@ -106,8 +107,8 @@ function compareWithLive(name: string, policy: ClassPolicy, fields: ClassSchema[
   const known = [...PARSE_FIELDS, ...policy.encrypted, ...policy.plain];
   const left = Object.keys(fields).filter((field) => !known.includes(field));
   if (left.length > 0) {
-    console.log(
-      `${name} has fields that the policy does not name. Nobody will be able to write them: ${left.join(', ')}.`,
+    say(
+      `${name} has fields that the policy does not name. Nobody will be able to write them: ${listed(left)}.`,
     );
   }
 }

@@ -1,6 +1,7 @@
-import { parseArgs } from 'node:util';
+import { inspect, parseArgs } from 'node:util';
 import { isPackaged } from '../project/bundle';
 import { type Command, commands, type Option } from './commands';
+import { harmless } from './shown';
 import { asTyped } from './typed';
 import { UserError } from './user-error';
 
@@ -33,7 +34,7 @@ export function runCommand<Of extends Name, PassedOn = undefined>(
     await run(values as Values<Of>, passedOn);
   };
   start().catch((error: Error & { code?: unknown }) => {
-    console.error(messageFor(error, typed(name)));
+    console.error(harmless(messageFor(error, typed(name))));
     process.exit(1);
   });
 }
@@ -50,7 +51,7 @@ function typed(name: Name): string {
 }
 
 /** @param error whose `code` is a string where Node made it, and a number where MongoDB or Parse did */
-function messageFor(error: Error & { code?: unknown }, command: string): unknown {
+function messageFor(error: Error & { code?: unknown }, command: string): string {
   // Its own message repeats the argument, which npm makes of an option's value: perhaps a secret.
   if (error.code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL') {
     return isPackaged
@@ -61,7 +62,7 @@ function messageFor(error: Error & { code?: unknown }, command: string): unknown
     const [sentence] = error.message.split(/\. |\n/);
     return `${sentence}. ${command} --help tells which options there are.`;
   }
-  return error instanceof UserError ? asTyped(error.message) : error;
+  return error instanceof UserError ? asTyped(error.message) : inspect(error);
 }
 
 export function helpOf(name: Name): string {

@@ -1,8 +1,8 @@
+import * as z from 'zod';
+import { codeIn, isRecord, parsed, request, whyUnreachable } from './bounded-request';
 import { ask } from './prompt';
+import { shown } from './shown';
 import { UserError } from './user-error';
-
-/** How long the doctor waits for an answer. */
-export const TIMEOUT_MS = 10_000;
 
 /** The options that name a Parse app. */
 type ParseAppValues = { [option in 'server' | 'app-id' | 'rest-key' | 'master-key']?: string };
@@ -12,18 +12,26 @@ export interface Caller {
   masterKey?: string;
 }
 
-/** What a Parse Server answers: the result, or a code and a reason. */
-export interface Answer<Body> {
+/** What a Parse Server answers. It may be hostile: each member of the body is looked at before it is used. */
+export interface Answer {
   status: number;
-  body: Partial<Body> & { code?: number };
+  /** A result, an array, or the reason of an error. */
+  body: Record<string, unknown>;
+  /** The code of an error. */
+  code?: number;
 }
 
-/** A class as `GET /schemas` gives it. */
-export interface ClassSchema {
-  className: string;
-  fields: Record<string, { type: string; targetClass?: string; defaultValue?: unknown }>;
-  classLevelPermissions?: Record<string, unknown>;
-}
+const classSchema = z.object({
+  className: z.string().regex(/^[A-Za-z_][\w:]*$/),
+  fields: z.record(
+    z.string(),
+    z.object({ type: z.string(), targetClass: z.string().optional(), defaultValue: z.unknown().optional() }),
+  ),
+  classLevelPermissions: z.record(z.string(), z.unknown()).optional(),
+});
+
+/** A class as `GET /schemas` gives it. Only the class's own name is known to have the form of one. */
+export type ClassSchema = z.infer<typeof classSchema>;
 
 /** The REST API of a Parse app. */
 export class ParseApp {
@@ -52,9 +60,12 @@ export class ParseApp {
     };
   }
 
-  /** @throws UserError when the server cannot be reached, does not answer as Parse Server does, or refuses the keys */
-  async call<Body>(method: string, path: string, body?: object, caller: Caller = {}): Promise<Answer<Body>> {
-    const response = await fetch(this.server + path, {
+  /**
+   * @param path made by `pathTo` where a name in it came from a server
+   * @throws UserError when the request fails, or the server does not answer as Parse Server does, or refuses the keys
+   */
+  async call(method: string, path: string, body?: object, caller: Caller = {}): Promise<Answer> {
+    const { status, text } = await request(this.server + path, {
       method,
       headers: {
         ...this.keys,
@@ -63,59 +74,70 @@ export class ParseApp {
         ...(caller.sessionToken && { 'X-Parse-Session-Token': caller.sessionToken }),
         ...(caller.masterKey && { 'X-Parse-Master-Key': caller.masterKey }),
       },
-      // Keys and passwords are for this server, not for the one that it points at.
-      redirect: 'manual',
-      signal: AbortSignal.timeout(TIMEOUT_MS),
       ...(body && { body: JSON.stringify(body) }),
     }).catch((error: Error) => {
-      throw new UserError(`${this.server} cannot be reached: ${whyUnreachable(error)}.`);
+      throw new UserError(`The request to ${this.server} failed: ${whyUnreachable(error)}.`, {
+        cause: error,
+      });
     });
-    if (response.status >= 300 && response.status < 400) {
+    if (status >= 300 && status < 400) {
       throw new UserError(`${this.server} redirects to another address: give that one as --server.`);
     }
-    let json: unknown;
-    try {
-      const text = await response.text();
-      // To `DELETE /files/…` Parse Server answers nothing.
-      json = response.ok && text === '' ? {} : JSON.parse(text);
-    } catch {
-      json = undefined;
-    }
-    if (typeof json !== 'object' || json === null) {
+    // To `DELETE /files/…` Parse Server answers nothing.
+    const json = status < 300 && text === '' ? {} : parsed(text);
+    if (json === undefined) {
       throw new UserError(
-        `${this.server} does not answer as Parse Server does (status ${response.status}): give the URL of the REST API, ` +
+        `${this.server} does not answer as Parse Server does (status ${status}): give the URL of the REST API, ` +
           'such as https://parseapi.back4app.com, or http://localhost:1337/parse.',
       );
     }
-    const answer = { status: response.status, body: json as Answer<Body>['body'] };
+    const code = codeIn(json);
     // Parse Server gives no code where the request is not let in at all.
-    if (answer.status === 403 && answer.body.code === undefined && !caller.masterKey) {
+    if (status === 403 && code === undefined && !caller.masterKey) {
       throw new UserError(
         `${this.server} refuses the application ID or the key: check --app-id, and set PARSE_REST_KEY (or give --rest-key) where the app has one.`,
       );
     }
-    return answer;
+    return { status, body: json, code };
   }
 
-  /** @throws UserError also when the master key is refused */
+  /** @throws UserError also when the master key is refused, or a class is not described as Parse Server describes one */
   async schemas(masterKey: string): Promise<Map<string, ClassSchema>> {
-    const { status, body } = await this.call<{ results: ClassSchema[] }>('GET', '/schemas', undefined, {
-      masterKey,
-    });
-    if (!body.results) {
+    const answer = await this.call('GET', '/schemas', undefined, { masterKey });
+    const results = z.array(classSchema).safeParse(answer.body.results);
+    if (!results.success) {
       throw new UserError(
-        status === 403
+        answer.status === 403
           ? `${this.server} refuses the master key: check PARSE_MASTER_KEY and --app-id, and that the server's masterKeyIps lets this machine in.`
-          : `${this.server} does not show its schema (${inShort({ status, body })}).`,
+          : `${this.server} does not show its schema as Parse Server does (${inShort(answer)}).`,
       );
     }
-    return new Map(body.results.map((schema) => [schema.className, schema]));
+    return new Map(results.data.map((schema) => [schema.className, schema]));
   }
 }
 
 /** What can be told of an answer without repeating any of it. */
-export function inShort({ status, body }: Answer<unknown>): string {
-  return body.code === undefined ? `status ${status}` : `status ${status}, code ${body.code}`;
+export function inShort({ status, code }: Pick<Answer, 'status' | 'code'>): string {
+  return code === undefined ? `status ${status}` : `status ${status}, code ${code}`;
+}
+
+/** The rows in the answer to a query; undefined where there are none as Parse Server gives them. */
+export function rowsIn({ body }: Answer): Record<string, unknown>[] | undefined {
+  const { results } = body;
+  return Array.isArray(results) && results.every(isRecord) ? results : undefined;
+}
+
+/**
+ * Makes a path of the REST API. Each name in it becomes one segment, whatever it holds.
+ *
+ * @throws UserError for a name that would lead to another path
+ */
+export function pathTo(parts: TemplateStringsArray, ...names: string[]): string {
+  const segments = names.map((name) => {
+    if (/^\.*$/.test(name)) throw new UserError(`${shown(name)} cannot be part of a path: nothing is sent.`);
+    return encodeURIComponent(name);
+  });
+  return String.raw({ raw: parts }, ...segments);
 }
 
 /** The master key: `PARSE_MASTER_KEY`, or what is typed where one may ask. Undefined where there is neither. */
@@ -139,30 +161,4 @@ function serverUrl(text: string): string {
     throw new UserError('--server must begin with https://, for passwords and keys travel there.');
   }
   return url.origin + url.pathname.replace(/\/+$/, '');
-}
-
-const UNREACHABLE: Record<string, string> = {
-  ECONNREFUSED: 'nothing listens there',
-  ECONNRESET: 'the connection was cut',
-  ENOTFOUND: 'there is no such host',
-  EAI_AGAIN: 'there is no such host, or no network',
-  ERR_SSL_WRONG_VERSION_NUMBER: 'what listens there speaks no TLS: http:// perhaps, or another port',
-  ERR_SSL_PACKET_LENGTH_TOO_LONG: 'what listens there speaks no TLS: http:// perhaps, or another port',
-  CERT_HAS_EXPIRED: 'its certificate has expired',
-  CERT_NOT_YET_VALID: "its certificate is not valid yet, or this machine's clock is wrong",
-  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another host',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is signed by itself, which clients refuse too',
-  SELF_SIGNED_CERT_IN_CHAIN: 'its certificate is signed by an authority that this machine does not know',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-    'its certificate is signed by an authority that this machine does not know',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'the certificate of who signed its certificate is not sent along',
-};
-
-/** @param error what `fetch` rejects with */
-export function whyUnreachable(error: Error): string {
-  if (error.name === 'TimeoutError') return `no answer within ${TIMEOUT_MS / 1000} seconds`;
-  // Fails before it is sent.
-  if (!error.cause) return 'a key has a character in it that no key has';
-  const { code = 'no connection' } = error.cause as { code?: string };
-  return UNREACHABLE[code] ?? code;
 }

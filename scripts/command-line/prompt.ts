@@ -1,5 +1,6 @@
 import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
+import { harmless } from './shown';
 import { UserError } from './user-error';
 
 /** Whether somebody sits at a terminal. Questions go to stderr: stdout is the command's result. */
@@ -28,7 +29,7 @@ export function ask(
   options.stop?.addEventListener('abort', end);
   return new Promise<string>((done, fail) => {
     lines.once('close', () => fail(new UserError('Stopped: no answer.')));
-    lines.question(`${question} `, done);
+    lines.question(`${harmless(question)} `, done);
     muted = options.secret === true;
   }).finally(() => {
     options.stop?.removeEventListener('abort', end);

@@ -1,5 +1,5 @@
 import type { Policy } from '../../cloud/policy';
-import { inShort, type ParseApp } from '../command-line/parse-app';
+import { inShort, type ParseApp, rowsIn } from '../command-line/parse-app';
 import { type Finding, type Findings, fault, ok, skipped, warning } from './finding';
 
 // With so many sessions a look-up that reads them all can be felt.
@@ -42,7 +42,7 @@ export async function* checkDatabase(app: ParseApp, { virgil }: Policy, masterKe
     limit: '1',
     explain: 'queryPlanner', // MongoDB would otherwise run it
   });
-  const answer = await app.call<{ results: unknown }>('GET', `/sessions?${lookUp}`, undefined, { masterKey });
+  const answer = await app.call('GET', `/sessions?${lookUp}`, undefined, { masterKey });
   const plan = JSON.stringify(answer.body);
   const engine = ENGINES.find(({ mark }) => plan.includes(mark));
   if (!engine) {
@@ -68,8 +68,8 @@ async function checkSessions(
   const check = 'sessions';
   // A count of all would be an estimate on PostgreSQL. This one ends at the first row of interest.
   const next = `/sessions?keys=objectId&limit=1&skip=${MANY_SESSIONS}`;
-  const answer = await app.call<{ results: unknown[] }>('GET', next, undefined, { masterKey });
-  const { results } = answer.body;
+  const answer = await app.call('GET', next, undefined, { masterKey });
+  const results = rowsIn(answer);
   if (!results) return skipped(check, `cannot be counted (${inShort(answer)}).`);
   if (results.length === 0) return ok(check, `at most ${MANY_SESSIONS}`);
   return plan.includes(fullScan)

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { VirgilPublicKey } from 'virgil-crypto';
-import { Jwt } from 'virgil-sdk';
+import type { Jwt } from 'virgil-sdk';
 import {
   type Environment,
   NEXMO_VARIABLES,
@@ -10,14 +10,17 @@ import {
   virgilCredentials,
 } from '../../cloud/credentials';
 import type { ClassPolicy, Policy } from '../../cloud/policy';
-import type { IssuedToken } from '../../cloud/tokens/jwt';
-import { inShort, type ParseApp } from '../command-line/parse-app';
+import { isIdentifier, SESSION_TOKEN } from '../../cloud/session';
+import { isRecord } from '../command-line/bounded-request';
+import { type Answer, inShort, type ParseApp, pathTo } from '../command-line/parse-app';
+import { shown } from '../command-line/shown';
+import { UserError } from '../command-line/user-error';
 import { type Column, columnOf } from '../project/policy';
 import { checkUpload } from './files';
 import { type Finding, type Findings, fault, ok, skipped, warning } from './finding';
 import { GROUP_ID, makeEnvelope, makeGroupMessage, openCard, PLAINTEXT } from './probes';
 import { checkVirgilCloud } from './virgil-cloud';
-import { claimFaults, isSignedWith } from './virgil-token';
+import { claimFaults, isSignedWith, readToken } from './virgil-token';
 
 // Parse.Error codes.
 const CONNECTION_FAILED = 100;
@@ -35,22 +38,21 @@ interface LoggedIn {
 
 /** Checks what anybody can see of a deployed app. */
 export async function* checkDeployed(app: ParseApp): Findings {
-  const { status, body } = await app.call('POST', '/functions/virgil-jwt', {});
+  const answer = await app.call('POST', '/functions/virgil-jwt', {});
   yield ok('server', `${app.server} answers`);
-  if (body.code === INVALID_SESSION_TOKEN) yield ok('virgil-jwt', 'refuses a call without a session');
-  else if (status === 200) {
+  if (answer.code === INVALID_SESSION_TOKEN) yield ok('virgil-jwt', 'refuses a call without a session');
+  else if (answer.status === 200) {
     yield fault(
       'virgil-jwt',
       'answers a call without a session: what runs there is not this package. npm run deploy.',
     );
-  } else if (body.code === SCRIPT_FAILED) yield fault('virgil-jwt', 'is not there: npm run deploy.');
-  else
-    yield fault('virgil-jwt', `gives no answer of its own (${inShort({ status, body })}): npm run deploy.`);
+  } else if (answer.code === SCRIPT_FAILED) yield fault('virgil-jwt', 'is not there: npm run deploy.');
+  else yield fault('virgil-jwt', `gives no answer of its own (${inShort(answer)}): npm run deploy.`);
 
   // A query creates no class, and is refused for want of the class only where clients may not create it.
   const unknownClass = `Doctor${randomBytes(8).toString('hex')}`;
   const query = await app.call('GET', `/classes/${unknownClass}?limit=1`);
-  yield query.body.code === OPERATION_FORBIDDEN
+  yield query.code === OPERATION_FORBIDDEN
     ? ok('class creation', 'clients may not create classes')
     : fault(
         'class creation',
@@ -62,15 +64,15 @@ export async function* checkDeployed(app: ParseApp): Findings {
 
 async function checkPublicConfig(app: ParseApp): Promise<Finding> {
   const check = 'Parse.Config';
-  const answer = await app.call<{ params: Record<string, unknown> }>('GET', '/config');
+  const answer = await app.call('GET', '/config');
   const { params } = answer.body;
-  if (!params) return skipped(check, `the server does not show it (${inShort(answer)}).`);
+  if (!isRecord(params)) return skipped(check, `the server does not show it (${inShort(answer)}).`);
   const credentials = [...VIRGIL_VARIABLES, 'VIRGIL_API_URL', ...NEXMO_VARIABLES, 'NEXMO_API_URL'];
-  const shown = credentials.filter((name) => params[name] !== undefined);
-  return shown.length > 0
+  const readable = credentials.filter((name) => params[name] !== undefined);
+  return readable.length > 0
     ? fault(
         check,
-        `the public can read ${shown.join(', ')}: make new ones, and tick "Requires master key" for them in the dashboard.`,
+        `the public can read ${readable.join(', ')}: make new ones, and tick "Requires master key" for them in the dashboard.`,
       )
     : ok(check, 'shows no credential to the public');
 }
@@ -86,17 +88,25 @@ export async function* checkAsUser(
   user: { username: string; password: string },
   environment: Environment,
 ): AsyncGenerator<Finding, string | undefined> {
-  const { status, body } = await app.call<{ objectId: string; sessionToken: string }>('POST', '/login', user);
-  if (!body.objectId || !body.sessionToken) {
+  const login = await app.call('POST', '/login', user);
+  const { objectId: identity, sessionToken } = login.body;
+  if (!identity || !sessionToken) {
     yield fault(
       'log in',
-      body.code === OBJECT_NOT_FOUND
+      login.code === OBJECT_NOT_FOUND
         ? 'no such user, or another password: check DOCTOR_USER and DOCTOR_PASSWORD, or what you typed.'
-        : `the server does not let this user log in (${inShort({ status, body })}).`,
+        : `the server does not let this user log in (${inShort(login)}).`,
     );
     return undefined;
   }
-  const { objectId: identity, sessionToken } = body;
+  if (!isIdentifier(identity) || !(typeof sessionToken === 'string' && SESSION_TOKEN.test(sessionToken))) {
+    yield fault(
+      'log in',
+      'the server gives an objectId or a session token that does not have the form of one. Nothing more is sent as this user: ' +
+        'check --server, and who controls that server.',
+    );
+    return undefined;
+  }
   yield ok('log in', 'the user has a session');
   try {
     const token = yield* checkToken(app, policy, { identity, sessionToken }, environment);
@@ -121,7 +131,7 @@ export async function* checkAsUser(
   }
 }
 
-/** @returns the token, where there is one */
+/** @returns the token, where there is one for this user: with another user's nothing more is done */
 async function* checkToken(
   app: ParseApp,
   policy: Policy,
@@ -129,44 +139,33 @@ async function* checkToken(
   environment: Environment,
 ): AsyncGenerator<Finding, string | undefined> {
   const check = 'token';
-  const answer = await app.call<{ result: IssuedToken }>(
-    'POST',
-    '/functions/virgil-jwt',
-    {},
-    { sessionToken },
-  );
-  const issued = answer.body.result;
-  if (typeof issued?.token !== 'string') {
+  const answer = await app.call('POST', '/functions/virgil-jwt', {}, { sessionToken });
+  const issued = isRecord(answer.body.result) ? answer.body.result : {};
+  if (typeof issued.token !== 'string') {
     yield fault(
       check,
-      answer.body.code === SCRIPT_FAILED
+      answer.code === SCRIPT_FAILED
         ? 'virgil-jwt is not there, or not configured: set the VIRGIL_ variables on the server; its log names the one at fault.'
         : `virgil-jwt gives none (${inShort(answer)}).`,
     );
     return undefined;
   }
-  let jwt: Jwt;
-  try {
-    jwt = Jwt.fromString(issued.token);
-  } catch {
+  const jwt = readToken(issued.token);
+  if (!jwt) {
     yield fault(check, 'virgil-jwt gives something that is no JWT: npm run deploy.');
     return undefined;
   }
-  const session = await app.call<{ expiresAt: { iso: string } }>('GET', '/sessions/me', undefined, {
-    sessionToken,
-  });
-  const sessionEnd = session.body.expiresAt
-    ? Date.parse(session.body.expiresAt.iso)
-    : Number.POSITIVE_INFINITY;
+  const { expiresAt } = (await app.call('GET', '/sessions/me', undefined, { sessionToken })).body;
+  const sessionEnd = expiresAt ? timeOf(isRecord(expiresAt) && expiresAt.iso) : Number.POSITIVE_INFINITY;
   const faults = claimFaults(jwt, { identity, sessionEnd, tokenTtlSeconds: policy.virgil.tokenTtlSeconds });
   if (issued.identity !== identity) faults.push("identity is not the user's objectId");
-  if (Date.parse(issued.expiresAt) !== jwt.body.exp * 1000) faults.push('expiresAt is not the time in exp');
+  if (timeOf(issued.expiresAt) !== jwt.body.exp * 1000) faults.push('expiresAt is not the time in exp');
   yield faults.length > 0
     ? fault(check, `${faults.join('; ')}.`)
     : ok(check, 'header, issuer, identity, times: all as they should be');
   yield await checkSignature(jwt, environment);
   yield await checkVirgilCloud(issued.token, identity, environment);
-  return issued.token;
+  return jwt.body.sub === `identity-${identity}` ? issued.token : undefined;
 }
 
 /**
@@ -192,7 +191,7 @@ async function* withCard(
   } catch (error) {
     yield skipped(
       'recipients',
-      `needs a card of the user's for ${classesAsking}: ${(error as Error).message}`,
+      `needs a card of the user's for ${classesAsking}: ${shown((error as Error).message)}`,
     );
     return yield* check(undefined);
   }
@@ -200,7 +199,8 @@ async function* withCard(
     yield* check(card.publicKey);
   } finally {
     const left = await card.close().catch((error: Error) => error);
-    if (left) yield fault('recipients', `the doctor's card of this user is still there: ${left.message}`);
+    if (left)
+      yield fault('recipients', `the doctor's card of this user is still there: ${shown(left.message)}`);
   }
 }
 
@@ -238,9 +238,9 @@ async function checkSignature(jwt: Jwt, environment: Environment): Promise<Findi
 async function checkUserId(app: ParseApp, { identity, sessionToken }: LoggedIn): Promise<Finding> {
   const check = 'user IDs';
   const change = { objectId: `${identity}x`, email: 1 };
-  const answer = await app.call('PUT', `/users/${identity}`, change, { sessionToken });
-  if (answer.body.code === OPERATION_FORBIDDEN) return ok(check, 'nobody may change theirs');
-  return answer.body.code === INCORRECT_TYPE
+  const answer = await app.call('PUT', pathTo`/users/${identity}`, change, { sessionToken });
+  if (answer.code === OPERATION_FORBIDDEN) return ok(check, 'nobody may change theirs');
+  return answer.code === INCORRECT_TYPE
     ? fault(check, 'are not guarded on the server, as the policy says they are: npm run deploy.')
     : skipped(check, `the server does not tell whether they are guarded (${inShort(answer)}).`);
 }
@@ -248,13 +248,13 @@ async function checkUserId(app: ParseApp, { identity, sessionToken }: LoggedIn):
 /** The rows of a class, as one user saves them. */
 function rowsOf(app: ParseApp, className: string, policy: ClassPolicy, { identity, sessionToken }: LoggedIn) {
   const { encrypted, types, sender, recipients, group } = policy;
-  const path = `/classes/${className}`;
   const users = [sender ?? [], Array.isArray(recipients) ? recipients : []].flat();
   const call = (method: string, pathOfRow: string, body?: object) =>
-    app.call<Record<string, unknown>>(method, pathOfRow, body, { sessionToken });
+    app.call(method, pathOfRow, body, { sessionToken });
   return {
-    save: (payload: string) =>
-      call('POST', path, {
+    /** @throws UserError where the server gives the row an ID that cannot be one: it is no Parse Server to go on with */
+    async save(payload: string): Promise<Answer & { objectId?: string }> {
+      const answer = await call('POST', `/classes/${className}`, {
         ...Object.fromEntries(encrypted.map((field) => [field, payload])),
         ...Object.fromEntries(
           Object.keys(types).map((field) => [field, example(columnOf(policy, field), identity)]),
@@ -266,14 +266,30 @@ function rowsOf(app: ParseApp, className: string, policy: ClassPolicy, { identit
         ),
         ...(group && { [group]: GROUP_ID }),
         ACL: { [identity]: { read: true, write: true } },
-      }),
-    read: (objectId: unknown) => call('GET', `${path}/${objectId}`),
+      });
+      const { objectId } = answer.body;
+      if (objectId === undefined || isIdentifier(objectId)) return { ...answer, objectId };
+      throw new UserError(
+        `${app.server} calls a row of ${className} ${shown(objectId)}, which cannot be an ID: nothing more is sent. Look for the ` +
+          "doctor's row in the dashboard, and check --server.",
+      );
+    },
+    read: (objectId: string) => call('GET', pathTo`/classes/${className}/${objectId}`),
     /** @returns a fault where the row is still there */
-    async remove(objectId: unknown, check: string): Promise<Finding | undefined> {
-      if ((await call('DELETE', `${path}/${objectId}`)).status === 200) return undefined;
-      return fault(check, `the doctor may not delete its row ${objectId}: delete it in the dashboard.`);
+    async remove(objectId: string, check: string): Promise<Finding | undefined> {
+      const { status } = await call('DELETE', pathTo`/classes/${className}/${objectId}`);
+      if (status === 200) return undefined;
+      return fault(
+        check,
+        `the doctor may not delete its row ${shown(objectId)}: delete it in the dashboard.`,
+      );
     },
   };
+}
+
+/** @returns milliseconds since 1970, or NaN for what is no time */
+function timeOf(iso: unknown): number {
+  return typeof iso === 'string' ? Date.parse(iso) : Number.NaN;
 }
 
 /** A value of a plain field of this type. */
@@ -308,7 +324,7 @@ async function* checkGuard(
 ): AsyncGenerator<Finding, boolean> {
   const check = `${className} guard`;
   const save = await rows.save(PLAINTEXT);
-  const { objectId, code } = save.body;
+  const { objectId, code } = save;
   if (objectId) {
     yield mode === 'report'
       ? warning(check, 'plaintext is accepted, since the policy only reports it.')
@@ -350,7 +366,7 @@ async function* checkSaves(
 async function* checkStranger(className: string, rows: Rows): Findings {
   const check = `${className} recipients`;
   const save = await rows.save(await makeEnvelope());
-  const { objectId, code } = save.body;
+  const { objectId, code } = save;
   if (code === VALIDATION_ERROR) yield ok(check, 'a message for somebody else is refused');
   else if (objectId || code === CONNECTION_FAILED) {
     yield fault(
@@ -365,7 +381,7 @@ async function* checkStranger(className: string, rows: Rows): Findings {
 /** Saves an envelope and reads it, as every client does. */
 async function* checkSave(check: string, { encrypted }: ClassPolicy, rows: Rows, envelope: string): Findings {
   const save = await rows.save(envelope);
-  const { objectId, code } = save.body;
+  const { objectId, code } = save;
   if (!objectId) {
     yield fault(
       check,

@@ -1,5 +1,5 @@
 import { ERASURE_CLASS } from '../../cloud/triggers/erasure';
-import { inShort, type ParseApp } from '../command-line/parse-app';
+import { inShort, type ParseApp, rowsIn } from '../command-line/parse-app';
 import { type Finding, type Findings, fault, ok, skipped, warning } from './finding';
 
 // Parse.Error codes.
@@ -13,8 +13,8 @@ const MAX_COUNTED = 1000;
 export async function checkCustomIds(app: ParseApp): Promise<Finding> {
   const check = 'IDs of users';
   const answer = await app.call('POST', '/users', { objectId: 'doctor' });
-  if (answer.body.code === INVALID_KEY_NAME) return ok(check, 'are given by the server');
-  return answer.body.code === USERNAME_MISSING
+  if (answer.code === INVALID_KEY_NAME) return ok(check, 'are given by the server');
+  return answer.code === USERNAME_MISSING
     ? warning(
         check,
         'clients may choose them (allowCustomObjectId): somebody can sign up with the ID of a deleted user, and is that user to all others. Switch it off.',
@@ -36,13 +36,8 @@ export async function* checkErasures(app: ParseApp, masterKey: string): Findings
     keys: 'objectId',
     limit: `${MAX_COUNTED}`,
   });
-  const answer = await app.call<{ results: unknown[] }>(
-    'GET',
-    `/classes/${ERASURE_CLASS}?${overdue}`,
-    undefined,
-    { masterKey },
-  );
-  const { results } = answer.body;
+  const answer = await app.call('GET', `/classes/${ERASURE_CLASS}?${overdue}`, undefined, { masterKey });
+  const results = rowsIn(answer);
   if (!results) yield skipped(check, `cannot be read (${inShort(answer)}).`);
   else if (results.length === 0) {
     yield ok(

@@ -1,4 +1,5 @@
 import { styleText } from 'node:util';
+import { harmless } from '../command-line/shown';
 import { asTyped } from '../command-line/typed';
 
 /** What the doctor says of one thing that it looked at. */
@@ -15,7 +16,8 @@ export type Findings = AsyncGenerator<Finding, void>;
 const finding = (status: Finding['status']) => (check: string, message: string) => ({
   check,
   status,
-  message: asTyped(message),
+  // JSON leaves most of what a terminal obeys as it is.
+  message: harmless(asTyped(message)),
 });
 
 export const ok = finding('ok');

@@ -1,5 +1,6 @@
 import { initCrypto, VirgilCardCrypto, VirgilCrypto, type VirgilPublicKey } from 'virgil-crypto';
 import { CardManager, Jwt, VirgilCardVerifier } from 'virgil-sdk';
+import { request } from '../command-line/bounded-request';
 
 /** What the doctor tries to save. In the clear it must be refused. */
 export const PLAINTEXT = 'The doctor asks: is plaintext refused?';
@@ -39,7 +40,8 @@ export async function openCard(apiUrl: string, token: string, identity: string):
   const crypto = new VirgilCrypto();
   const cardCrypto = new VirgilCardCrypto(crypto);
   const manager = new CardManager({
-    apiUrl,
+    // The manager hands this to its client, which takes a connection in place of a URL.
+    apiUrl: boundedConnection(apiUrl) as unknown as string,
     cardCrypto,
     cardVerifier: new VirgilCardVerifier(cardCrypto, {
       verifySelfSignature: true,
@@ -53,4 +55,18 @@ export async function openCard(apiUrl: string, token: string, identity: string):
   const { privateKey, publicKey } = crypto.generateKeys();
   const { id } = await manager.publishCard({ privateKey, publicKey, identity });
   return { publicKey, close: () => manager.revokeCard(id) };
+}
+
+/** In place of Virgil's own connection, which reads an answer of any size and follows redirects with the token. */
+function boundedConnection(apiUrl: string) {
+  return {
+    async post(endpoint: string, token: string, data: object = {}): Promise<Response> {
+      const { status, text } = await request(apiUrl + endpoint, {
+        method: 'POST',
+        headers: { Authorization: `Virgil ${token}`, 'Content-Type': 'application/json' },
+        body: JSON.stringify(data),
+      });
+      return new Response(text || null, { status });
+    },
+  };
 }

@@ -20,7 +20,7 @@ export async function* checkReports(
   if (reporting.length === 0) return;
   const from = new Date(since - CLOCK_SKEW_SECONDS * 1000).toISOString();
   const parameters = new URLSearchParams({ level: 'info', size: '1000', from });
-  const answer = await app.call<unknown[]>('GET', `/scriptlog?${parameters}`, undefined, { masterKey });
+  const answer = await app.call('GET', `/scriptlog?${parameters}`, undefined, { masterKey });
   for (const [className] of reporting) {
     const check = `${className} reports`;
     if (!Array.isArray(answer.body))

@@ -3,13 +3,16 @@ import type { ClassPolicy, Policy } from '../../cloud/policy';
 import { ENCRYPTED_FILE } from '../../cloud/triggers/encrypted-file';
 import { ERASURE_CLASS } from '../../cloud/triggers/erasure';
 import { PARSE_FIELDS } from '../../cloud/triggers/guard';
-import { type ClassSchema, inShort, type ParseApp } from '../command-line/parse-app';
+import { isRecord, TooLarge } from '../command-line/bounded-request';
+import { type ClassSchema, inShort, type ParseApp, rowsIn } from '../command-line/parse-app';
+import { joined, listed, shown } from '../command-line/shown';
 import { fieldsOf, wrongTypes } from '../project/policy';
 import { type Finding, type Findings, fault, ok, skipped, warning } from './finding';
 
 // Of each class, the oldest rows are looked at: those may be older than the guard.
 const MAX_ROWS = 1000;
-const ROWS_A_PAGE = 100;
+const ROWS_A_PAGE = 100; // Fewer, where those would be too large an answer.
+const MAX_PAGES = 40;
 
 const FUNCTIONS = ['virgil-jwt', 'nexmo-jwt', 'nexmo-create-user'];
 const OPERATIONS = ['find', 'get', 'count', 'create', 'update', 'delete', 'addField'];
@@ -34,36 +37,37 @@ export async function* checkSchema(app: ParseApp, policy: Policy, masterKey: str
 
 /** A webhook is called in place of the trigger or function of the same name. */
 async function* checkWebhooks(app: ParseApp, policy: Policy, masterKey: string): Findings {
-  type Trigger = { className?: string; triggerName?: string };
-  type Function = { functionName?: string };
-  const triggers = await app.call<Trigger[]>('GET', '/hooks/triggers', undefined, { masterKey });
-  const functions = await app.call<Function[]>('GET', '/hooks/functions', undefined, { masterKey });
+  const triggers = await app.call('GET', '/hooks/triggers', undefined, { masterKey });
+  const functions = await app.call('GET', '/hooks/functions', undefined, { masterKey });
   if (!Array.isArray(triggers.body) || !Array.isArray(functions.body)) {
     yield skipped('webhooks', `the server does not list them (${inShort(triggers)}).`);
     return;
   }
+  const named = triggers.body.filter(isRecord).map(({ className, triggerName }) => ({
+    className: textIn(className),
+    triggerName: textIn(triggerName),
+  }));
   const replaced = [
-    ...(triggers.body as Trigger[])
+    ...named
       .filter(
-        ({ className = '', triggerName }) => triggerName === 'beforeSave' && className in policy.classes,
+        ({ className, triggerName }) =>
+          triggerName === 'beforeSave' && Object.hasOwn(policy.classes, className),
       )
       .map(({ className }) => `the guard of ${className}`),
-    ...(triggers.body as Trigger[])
-      .filter(({ className, triggerName = '' }) =>
+    ...named
+      .filter(({ className, triggerName }) =>
         policy.virgil.eraseDeletedUsers && className === '_User'
           ? triggerName.endsWith('Delete')
           : className === ERASURE_CLASS,
       )
-      .map(({ className, triggerName }) => `our ${triggerName} of ${className}`),
-    ...(functions.body as Function[])
-      .map(({ functionName = '' }) => functionName)
+      .map(({ className, triggerName }) => `our ${shown(triggerName)} of ${className}`),
+    ...functions.body
+      .filter(isRecord)
+      .map(({ functionName }) => textIn(functionName))
       .filter((functionName) => FUNCTIONS.includes(functionName)),
   ];
   yield replaced.length > 0
-    ? fault(
-        'webhooks',
-        `a webhook replaces ${replaced.join(', ')}: delete it in the dashboard, under Webhooks.`,
-      )
+    ? fault('webhooks', `a webhook replaces ${joined(replaced)}: delete it in the dashboard, under Webhooks.`)
     : ok('webhooks', 'none replaces a guard or a function');
 }
 
@@ -89,7 +93,7 @@ function* checkFields({ className, fields }: ClassSchema, policy: ClassPolicy): 
     [missing, 'not there', 'Add them: npm run schema.'],
   ];
   const found = faults.filter(([names]) => names.length > 0);
-  for (const [names, what, mend] of found) yield fault(check, `${what}: ${names.join(', ')}. ${mend}`);
+  for (const [names, what, mend] of found) yield fault(check, `${what}: ${listed(names)}. ${mend}`);
   const wrong = wrongTypes(policy, fields);
   for (const fieldIs of wrong) {
     yield fault(check, `${fieldIs}. Name another field, or another type, in back4app.json.`);
@@ -106,7 +110,7 @@ function checkDefaults({ className, fields }: ClassSchema): Finding {
   return withDefault.length > 0
     ? fault(
         check,
-        `default values, which are written after the guard has looked: ${withDefault.join(', ')}. Take them away in the dashboard.`,
+        `default values, which are written after the guard has looked: ${listed(withDefault)}. Take them away in the dashboard.`,
       )
     : ok(check, 'no field has a default value');
 }
@@ -123,30 +127,35 @@ async function* checkRows(
   let rows = 0;
   let plaintext = 0;
   let telling = 0;
-  for (let page = ROWS_A_PAGE; page === ROWS_A_PAGE && rows < MAX_ROWS; ) {
+  let rowsAPage = ROWS_A_PAGE;
+  let isAll = false;
+  for (let page = 0; page < MAX_PAGES && rows < MAX_ROWS && !isAll; page++) {
+    const limit = Math.min(rowsAPage, MAX_ROWS - rows);
     const parameters = new URLSearchParams({
       keys: [...encrypted, ...files].join(','),
       order: 'createdAt',
       skip: String(rows),
-      limit: String(ROWS_A_PAGE),
+      limit: String(limit),
     });
-    const answer = await app.call<{ results: Record<string, unknown>[] }>(
-      'GET',
-      `/classes/${className}?${parameters}`,
-      undefined,
-      { masterKey },
-    );
-    const { results } = answer.body;
-    if (!results) {
+    const answer = await app
+      .call('GET', `/classes/${className}?${parameters}`, undefined, { masterKey })
+      .catch((error: Error) => error);
+    if (answer instanceof Error) {
+      if (limit === 1 || !(answer.cause instanceof TooLarge)) throw answer;
+      rowsAPage = Math.floor(limit / 2);
+      continue;
+    }
+    const results = rowsIn(answer);
+    if (!results || results.length > limit) {
       yield fault(check, `cannot be read (${inShort(answer)}).`);
       return;
     }
-    page = results.length;
-    rows += page;
+    rows += results.length;
+    isAll = results.length < limit;
     plaintext += results.filter((row) => encrypted.some((field) => isPlaintext(row[field], policy))).length;
     telling += results.filter((row) => files.some((field) => isTelling(row[field]))).length;
   }
-  const looked = rows < MAX_ROWS ? `${rows} rows` : `the oldest ${rows} rows`;
+  const looked = isAll ? `${rows} rows` : `the oldest ${rows} rows`;
   const complain = policy.mode === 'report' ? warning : fault;
   if (plaintext > 0) {
     yield complain(
@@ -164,7 +173,12 @@ async function* checkRows(
 }
 
 function isTelling(file: unknown): boolean {
-  return file !== undefined && file !== null && !ENCRYPTED_FILE.test((file as { name: string }).name);
+  if (file === undefined || file === null) return false;
+  return !ENCRYPTED_FILE.test(textIn(isRecord(file) ? file.name : undefined));
+}
+
+function textIn(value: unknown): string {
+  return typeof value === 'string' ? value : '';
 }
 
 function isPlaintext(value: unknown, policy: ClassPolicy): boolean {

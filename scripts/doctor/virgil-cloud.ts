@@ -1,5 +1,6 @@
 import { CredentialError, type Environment, serviceUrl } from '../../cloud/credentials';
-import { type Answer, inShort, TIMEOUT_MS, whyUnreachable } from '../command-line/parse-app';
+import { codeIn, parsed, request, whyUnreachable } from '../command-line/bounded-request';
+import { type Answer, inShort } from '../command-line/parse-app';
 import { type Finding, fault, ok, warning } from './finding';
 
 /**
@@ -21,18 +22,14 @@ export async function checkVirgilCloud(
     if (error instanceof CredentialError) return fault(check, error.message);
     throw error;
   }
-  let answer: Answer<unknown>;
+  let answer: Pick<Answer, 'status' | 'code'>;
   try {
-    const response = await fetch(`${url}/card/v5/actions/search`, {
+    const { status, text } = await request(`${url}/card/v5/actions/search`, {
       method: 'POST',
       headers: { Authorization: `Virgil ${token}`, 'Content-Type': 'application/json' },
       body: JSON.stringify({ identities: [identity] }),
-      // The token is for this server, not for the one that it points at.
-      redirect: 'manual',
-      signal: AbortSignal.timeout(TIMEOUT_MS),
     });
-    const body = await response.json().catch(() => ({}));
-    answer = { status: response.status, body: body ?? {} };
+    answer = { status, code: codeIn(parsed(text) ?? {}) };
   } catch (error) {
     return warning(check, `${url} cannot be asked: ${whyUnreachable(error as Error)}.`);
   }

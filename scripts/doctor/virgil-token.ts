@@ -1,10 +1,30 @@
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { initCrypto, VirgilAccessTokenSigner, VirgilCrypto } from 'virgil-crypto';
-import { type Jwt, JwtVerifier } from 'virgil-sdk';
+import { Jwt, JwtVerifier } from 'virgil-sdk';
+import * as z from 'zod';
 import type { VirgilCredentials } from '../../cloud/credentials';
 
 /** How far the server's clock may be off. */
 export const CLOCK_SKEW_SECONDS = 300;
+
+const JWT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
+const MAX_TOKEN_CHARACTERS = 8192;
+
+const claims = z.object({
+  header: z.object({ alg: z.string(), typ: z.string(), cty: z.string(), kid: z.string() }),
+  body: z.object({ iss: z.string(), sub: z.string(), iat: z.number(), exp: z.number() }),
+});
+
+/** @returns the token in what a server calls one; undefined where it lacks a part or a claim of a Virgil JWT */
+export function readToken(text: unknown): Jwt | undefined {
+  if (typeof text !== 'string' || text.length > MAX_TOKEN_CHARACTERS || !JWT.test(text)) return undefined;
+  try {
+    const jwt = Jwt.fromString(text);
+    return claims.safeParse(jwt).success ? jwt : undefined;
+  } catch {
+    return undefined;
+  }
+}
 
 export interface ExpectedToken {
   /** The `objectId` of the user it is for. */

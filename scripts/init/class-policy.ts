@@ -1,9 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
 import { PARSE_FIELDS } from '../../cloud/triggers/guard';
-import { type ClassSchema, inShort, type ParseApp } from '../command-line/parse-app';
+import { type ClassSchema, inShort, type ParseApp, pathTo, rowsIn } from '../command-line/parse-app';
 import { ask, askYesOrNo } from '../command-line/prompt';
+import { listed, shown } from '../command-line/shown';
 import { UserError } from '../command-line/user-error';
-import { PLAIN_TYPES, typeName } from '../project/policy';
+import { FIELD_NAME, PLAIN_TYPES, typeName } from '../project/policy';
+
+// More are not proposed: whoever sends more means no good, and would fill the terminal.
+const MAX_PROPOSED = 100;
 
 /** What the options say of a class. */
 export interface Given {
@@ -54,9 +58,15 @@ export async function givenClass(
   const classes = [...(live?.schemas.keys() ?? [])].filter((name) => !name.startsWith('_'));
   const name = await said('class', `Class to guard${inBrackets(classes)}`);
   if (name === '') throw new UserError('Nothing was changed: no class is named.');
-  const columns = Object.entries(live?.schemas.get(name)?.fields ?? {}).filter(
-    ([field]) => !PARSE_FIELDS.includes(field),
-  );
+  // What is proposed is taken by Enter, and goes into the policy: of a server's names only what can be a name.
+  const columns = Object.entries(live?.schemas.get(name)?.fields ?? {})
+    .filter(
+      ([field, { targetClass = 'C' }]) =>
+        FIELD_NAME.test(field) &&
+        FIELD_NAME.test(targetClass.replace(/^_/, '')) &&
+        !PARSE_FIELDS.includes(field),
+    )
+    .slice(0, MAX_PROPOSED);
   const texts = columns.filter(([, { type }]) => type === 'String').map(([field]) => field);
   const encrypted = fieldsIn(
     await said('encrypted', `Fields of ${name} that hold ciphertext${inBrackets(texts)}`),
@@ -101,10 +111,11 @@ async function modeOf(name: string, mayAsk: boolean, live: LiveApp | undefined):
 
 async function hasRows(name: string, { app, masterKey, schemas }: LiveApp): Promise<boolean> {
   if (!schemas.has(name)) return false;
-  const path = `/classes/${name}?keys=objectId&limit=1`;
-  const answer = await app.call<{ results: unknown[] }>('GET', path, undefined, { masterKey });
-  if (!answer.body.results) throw new UserError(`The rows of ${name} cannot be read (${inShort(answer)}).`);
-  return answer.body.results.length > 0;
+  const path = `${pathTo`/classes/${name}`}?keys=objectId&limit=1`;
+  const answer = await app.call('GET', path, undefined, { masterKey });
+  const rows = rowsIn(answer);
+  if (!rows) throw new UserError(`The rows of ${shown(name)} cannot be read (${inShort(answer)}).`);
+  return rows.length > 0;
 }
 
 function fieldsIn(list: string): string[] {
@@ -129,4 +140,4 @@ function typed(columns: [string, ClassSchema['fields'][string]][]): string {
   return columns.map(([field, column]) => `${field}:${typeName(column)}`).join(',');
 }
 
-const inBrackets = (names: string[]) => (names.length > 0 ? ` (${names.join(', ')})` : '');
+const inBrackets = (names: string[]) => (names.length > 0 ? ` (${listed(names)})` : '');

@@ -3,12 +3,15 @@ import * as z from 'zod';
 import type { ClassPolicy, PlainType, Policy } from '../../cloud/policy';
 import { ERASURE_CLASS } from '../../cloud/triggers/erasure';
 import { PARSE_FIELDS } from '../../cloud/triggers/guard';
+import { shown } from '../command-line/shown';
 import { UserError } from '../command-line/user-error';
 
 const tokenTtlSeconds = z.int().min(60).max(86_400);
+/** The form of a field's name, and of the name of a class of one's own. */
+export const FIELD_NAME = /^[A-Za-z][A-Za-z0-9_]{0,127}$/;
 const fieldName = z
   .string()
-  .regex(/^[A-Za-z][A-Za-z0-9_]*$/, 'not a field name')
+  .regex(FIELD_NAME, 'not a field name')
   .refine((name) => !PARSE_FIELDS.includes(name), 'Parse Server looks after it');
 
 const plainType = z
@@ -132,7 +135,7 @@ const policyObject = z.strictObject({
   classes: z.record(
     z
       .string()
-      .regex(/^[A-Za-z][A-Za-z0-9_]*$/, 'not the name of a class of yours')
+      .regex(FIELD_NAME, 'not the name of a class of yours')
       .refine((name) => name !== ERASURE_CLASS, 'the server keeps its orders of erasures there'),
     classPolicy,
   ),
@@ -228,6 +231,8 @@ export function wrongTypes(policy: ClassPolicy, columns: Record<string, Column>)
     const is = typeName(column);
     const must = typeName(columnOf(policy, field));
     if (isFree ? PLAIN_TYPES.includes(column.type) : is === must) return [];
-    return [`${field} is of type ${is}, and must be ${isFree ? `one of ${PLAIN_TYPES.join(', ')}` : must}`];
+    return [
+      `${field} is of type ${shown(is)}, and must be ${isFree ? `one of ${PLAIN_TYPES.join(', ')}` : must}`,
+    ];
   });
 }

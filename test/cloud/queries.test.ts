@@ -21,7 +21,7 @@ import { onPGlite } from '../support/engine';
       { call: 'guarded save of a changed message', withoutUs: 3, withUs: 3 },
       { call: 'change of a user, every option off', withoutUs: 4, withUs: 4 },
       { call: 'deletion of a user, every option off', withoutUs: 3, withUs: 3 },
-      { call: 'deletion of a user, `eraseDeletedUsers` on', withoutUs: 3, withUs: 19 },
+      { call: 'deletion of a user, `eraseDeletedUsers` on', withoutUs: 3, withUs: 13 },
     ]);
   });
 });

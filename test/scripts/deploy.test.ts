@@ -17,6 +17,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { uploadedFiles } from '../../scripts/deploy/upload-rules';
 import { type Account, contentsOf, DEFAULT_ACCOUNT, installB4a, LINK } from '../support/b4a';
+import { obeyedIn } from '../support/hostile-server';
 import { makeProject } from '../support/project';
 
 const project = makeProject();
@@ -710,4 +711,13 @@ describe('npm run deploy', () => {
     expect(stderr).toContain('back4app.json is not a valid policy');
     expect(b4a.calls()).toEqual([]);
   });
+});
+
+test('names of files in the live release are printed whole, and escaped', async () => {
+  const long = `public/${'long/'.repeat(100)}x.png`;
+  b4a.setLive({ 'public/\x1b]0;owned\x07\nNothing was deployed\u202E.png': '', [long]: '' });
+  const { stdout } = await deploy(['--dry-run']);
+  expect(stdout).toContain('"public/\\u{1b}]0;owned\\u{7}\\u{a}Nothing was deployed\\u{202e}.png"');
+  expect(stdout).toContain(`  ${long}\n`);
+  expect(obeyedIn(stdout)).toBeUndefined();
 });

@@ -369,9 +369,12 @@ describe('a field for files', () => {
     const { body } = await save(fields());
     const put = (fields: object, caller: Caller) =>
       rest.call('PUT', `/classes/Photo/${body.objectId}`, fields, caller);
-    expect((await put(fields(), bob)).body.code).toBe(119);
+    const another = `e2ee-${'0'.repeat(32)}.bin`;
+    const changed = fields(file(another, `http://127.0.0.1/${another}`));
+    expect((await put(changed, bob)).body.code).toBe(119);
     expect((await put({ tag: 'seen' }, bob)).status).toBe(200);
-    expect((await put(fields(), alice)).status).toBe(200);
+    expect((await put(fields(), bob)).status).toBe(200); // the same again
+    expect((await put(changed, alice)).status).toBe(200);
   });
 
   test('in a batch and by GraphQL is held to the same', async () => {

@@ -730,7 +730,7 @@ test.each([
   const serverFinding = async (url: string) => (await doctor({ url, appId: 'app' })).byCheck.server;
 
   test('it is down', async () => {
-    expect(await serverFinding(await unusedUrl())).toEqual(fault(/cannot be reached: nothing listens there/));
+    expect(await serverFinding(await unusedUrl())).toEqual(fault(/failed: nothing listens there/));
   });
 
   test.each([
