@@ -112,7 +112,7 @@ export const commands = {
     example: 'npm run build -- --outfile ../my-app/cloud/e2ee.js',
   },
   schema: {
-    does: 'Brings the classes of a live app to what back4app.json says: fields, types and permissions. Shows the difference first, and asks.',
+    does: 'Brings the classes of a live app to what back4app.json says, and only tightens permissions. Shows the difference first, and asks.',
     options: {
       ...APP_OPTIONS,
       yes: { type: 'boolean', default: false, help: 'do not ask' },
@@ -206,7 +206,7 @@ export const commands = {
     example: 'npm run screenshot',
   },
   'test:oldest': {
-    does: 'Runs the tests of cloud/ on the oldest Parse Server that the bundle supports, which it downloads.',
+    does: 'Runs the tests of cloud/ and of schema on the oldest Parse Server that the bundle supports, which it downloads.',
     options: {},
     environment: {},
     example: 'npm run test:oldest',

@@ -310,7 +310,9 @@ function example({ type, targetClass }: Column, identity: string): unknown {
 
 type Rows = ReturnType<typeof rowsOf>;
 
-const MAY_NOT_SAVE = 'this user may not save here, or the class or a field is not there: npm run schema.';
+const MAY_NOT_SAVE =
+  'this user may not save here. If the class or a field is not there: npm run schema. If the class lets only some users create ' +
+  'rows, name one of them: DOCTOR_USER.';
 
 /**
  * Saves plaintext, as a client with a mistake would.
@@ -393,7 +395,10 @@ async function* checkSave(check: string, { encrypted }: ClassPolicy, rows: Rows,
   }
   const read = await rows.read(objectId);
   if (read.status !== 200) {
-    yield fault(check, `a client cannot read what it has saved (${inShort(read)}): npm run schema.`);
+    yield fault(
+      check,
+      `this user cannot read what it has saved (${inShort(read)}): see who may get rows of this class, in its permissions in the dashboard.`,
+    );
   } else if (encrypted.some((field) => read.body[field] !== envelope)) {
     yield fault(check, 'what is read is not what was saved: see what other triggers of the class do.');
   } else {

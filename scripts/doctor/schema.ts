@@ -6,6 +6,7 @@ import { PARSE_FIELDS } from '../../cloud/triggers/guard';
 import { isRecord, TooLarge } from '../command-line/bounded-request';
 import { type ClassSchema, inShort, type ParseApp, rowsIn } from '../command-line/parse-app';
 import { joined, listed, shown } from '../command-line/shown';
+import { inWords, isForAnyUser, isPublic, OPERATIONS } from '../project/permissions';
 import { fieldsOf, wrongTypes } from '../project/policy';
 import { type Finding, type Findings, fault, ok, skipped, warning } from './finding';
 
@@ -15,13 +16,13 @@ const ROWS_A_PAGE = 100; // Fewer, where those would be too large an answer.
 const MAX_PAGES = 40;
 
 const FUNCTIONS = ['virgil-jwt', 'nexmo-jwt', 'nexmo-create-user'];
-const OPERATIONS = ['find', 'get', 'count', 'create', 'update', 'delete', 'addField'];
 
 /** Checks what only the master key can see of a deployed app. */
 export async function* checkSchema(app: ParseApp, policy: Policy, masterKey: string): Findings {
   const schemas = await app.schemas(masterKey);
   yield ok('master key', 'is accepted');
   yield* checkWebhooks(app, policy, masterKey);
+  yield checkUserFields(schemas.get('_User'));
   for (const [className, classPolicy] of Object.entries(policy.classes)) {
     const schema = schemas.get(className);
     if (!schema) {
@@ -71,12 +72,29 @@ async function* checkWebhooks(app: ParseApp, policy: Policy, masterKey: string):
     : ok('webhooks', 'none replaces a guard or a function');
 }
 
+/** Looks for a way to fill the table of users, which costs no more than signing up. */
+function checkUserFields(users?: ClassSchema): Finding {
+  const check = 'fields of users';
+  return isForAnyUser(users?.classLevelPermissions, 'addField')
+    ? warning(
+        check,
+        'clients may add fields to _User (addField): by signing up with fields that nobody knows, a stranger can fill the table to the ' +
+          "database's limit of columns. Close it: npm run schema. Parse Server's option maxUploadSize limits what one request can bring.",
+      )
+    : ok(check, 'clients cannot add any');
+}
+
+/** A permission that is narrower than what `npm run schema` gives a new class is well: the app's owner has set it. */
 function checkPermissions({ className, classLevelPermissions }: ClassSchema, { mode }: ClassPolicy): Finding {
   const check = `${className} permissions`;
-  const isPublic = (operation: string) =>
-    !classLevelPermissions || (classLevelPermissions[operation] as Record<string, unknown>)?.['*'] === true;
-  const open = OPERATIONS.filter(isPublic);
-  if (open.length === 0) return ok(check, 'closed to the public');
+  const open = OPERATIONS.filter((operation) => isPublic(classLevelPermissions, operation));
+  if (open.length === 0) {
+    const narrower = OPERATIONS.filter((operation) => operation !== 'addField')
+      .map((operation) => [operation, inWords(classLevelPermissions, operation)])
+      .filter(([, who]) => who !== 'signed-in users')
+      .map(([operation, who]) => `; ${operation}: ${who}`);
+    return ok(check, `closed to the public${narrower.join('')}`);
+  }
   const message = `open to the public: ${open.join(', ')}. Close them: npm run schema`;
   return mode === 'report'
     ? warning(check, `${message}, when "mode" is "enforce".`)

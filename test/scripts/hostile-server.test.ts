@@ -344,6 +344,30 @@ describe('a schema in which every name is hostile', () => {
     expect(stdout).toMatch(/and 98\d more/);
   });
 
+  test('is printed escaped and cut by schema, in what it refuses and in the difference', async () => {
+    answerSchemas(column);
+    const refused = await project.run('schema', [...live(), '--yes'], key);
+    expect([refused.status, refused.stdout]).toEqual([1, '']);
+    expectHarmless(refused.stderr);
+
+    answerSchemas({ type: 'String' });
+    const { status, stdout, stderr } = await project.run('schema', [...live(), '--yes'], key);
+    expect([status, stderr]).toEqual([0, '']);
+    expectHarmless(stdout);
+
+    hostile.settings.respond = ({ method, url = '' }, response) => {
+      if (method !== 'PUT' && !url.includes('count=1')) return false;
+      response.writeHead(400);
+      response.end(JSON.stringify({ code: ATTACK, error: ATTACK, count: ATTACK }));
+      return true;
+    };
+    const failed = await project.run('schema', [...live(), '--yes'], key);
+    expect(failed.stdout).toContain('the server does not tell how many rows have no ACL.');
+    expectHarmless(failed.stdout);
+    expect(failed.stderr).toMatch(/^\w+ cannot be changed \(status 400\): /);
+    expect(obeyedIn(failed.stderr)).toBeUndefined();
+  });
+
   test('is proposed by init only where it has the form of a name, and named otherwise', async () => {
     answerSchemas({ type: 'String' });
     const elsewhere = makeProject();

@@ -94,10 +94,9 @@ describe('a class that is there already', () => {
     const { status, stdout } = await schema();
     expect(status).toBe(0);
     expect(stdout).toContain('ChatThread\n  + field senderUsername: String\n');
-    expect(stdout).toContain('~ find: the public -> signed-in users\n');
-    expect(stdout).toContain('~ count: nobody -> signed-in users\n');
-    expect(stdout).toContain('~ create: {"role:admin":true} -> signed-in users\n');
-    expect(stdout).not.toContain('~ get');
+    expect(stdout).toContain('~ find: the public -> signed-in users (callers without a session lose it)\n');
+    expect(stdout).toContain('~ update: the public -> signed-in users (callers without a session lose it)\n');
+    expect(stdout).not.toMatch(/~ (get|count|create|delete)/);
     const after = await schemaOf('ChatThread');
     expect(after.fields).toMatchObject({
       preview: { type: 'String' },
@@ -108,14 +107,42 @@ describe('a class that is there already', () => {
     expect((await rows()).body).toEqual(before);
   });
 
-  test('has the permissions that a new class gets', async () => {
+  test('keeps each permission that is narrower than that of a new class', async () => {
     const signedIn = { requiresAuthentication: true };
-    for (const className of ['Message', 'ChatThread']) {
-      const { classLevelPermissions } = await schemaOf(className);
-      const { find, get, count, create, update, delete: remove, addField } = classLevelPermissions;
-      for (const operation of [find, get, count, create, update, remove]) expect(operation).toEqual(signedIn);
-      expect(addField).toEqual({});
-    }
+    expect((await schemaOf('ChatThread')).classLevelPermissions).toMatchObject({
+      find: signedIn,
+      get: signedIn,
+      count: {},
+      create: { 'role:admin': true },
+      update: signedIn,
+      delete: {},
+      addField: {},
+    });
+    const {
+      find,
+      get,
+      count,
+      create,
+      update,
+      delete: remove,
+      addField,
+    } = (await schemaOf('Message')).classLevelPermissions;
+    for (const operation of [find, get, count, create, update, remove]) expect(operation).toEqual(signedIn);
+    expect(addField).toEqual({});
+  });
+
+  test('whose rows lack an ACL is named, with their number and who may get at them', async () => {
+    const own = { _rperm: ['somebody'], _wperm: ['somebody'] };
+    await server.rows.insert('ChatThread', [
+      { objectId: 'readable', ...own, _rperm: ['*', 'somebody'] },
+      { objectId: 'writable', ...own, _wperm: ['*'] },
+      { objectId: 'closed', ...own },
+      { objectId: 'nobodys', _rperm: [], _wperm: [] },
+    ]);
+    expect((await schema([])).stdout).toContain(
+      "ChatThread: rows without an ACL, or with one that lets everybody in: 3. Only the class's permissions keep others from them " +
+        '(find: signed-in users; get: signed-in users; update: signed-in users; delete: nobody).',
+    );
   });
 });
 
@@ -140,7 +167,7 @@ describe("a class of an app's own", () => {
     const { status, stdout } = await run('report', plain);
     expect(status).toBe(0);
     expect(stdout).toContain(
-      'Chat reports. At "mode": "enforce" come:\n    find: the public -> signed-in users\n',
+      'Chat reports. At "mode": "enforce" come:\n    find: the public -> signed-in users (callers without',
     );
     expect(stdout).toContain(
       'Chat\n  + field text: String\n  + field from: Pointer<_User>\n  + field sentAt: Date\n',
@@ -157,7 +184,7 @@ describe("a class of an app's own", () => {
 
   test('that enforces gets them', async () => {
     const { stdout } = await run('enforce', plain);
-    expect(stdout).toContain('~ find: the public -> signed-in users\n');
+    expect(stdout).toContain('~ find: the public -> signed-in users (callers without a session lose it)\n');
     expect((await schemaOf('Chat')).classLevelPermissions.find).toEqual({ requiresAuthentication: true });
   });
 
@@ -279,6 +306,40 @@ describe('says in one line what is wrong, and never the master key', () => {
     await readOnly.stop();
     expect(status).toBe(1);
     expect(stderr).toMatch(/^Message cannot be changed \(status 400, code 119\)/);
+  });
+});
+
+describe('the class of users', () => {
+  const permissionsOfUsers = async () => (await schemaOf('_User')).classLevelPermissions;
+  const signUp = (fields: object) => {
+    const username = `stranger ${Math.random()}`;
+    return client.call('POST', '/users', { username, password: 'a password', ...fields });
+  };
+
+  test.each([{ '*': true }, { requiresAuthentication: true }])(
+    'is closed to new fields where anybody may add one (%j), and to nothing else',
+    async (addField) => {
+      const before = { ...(await permissionsOfUsers()), addField };
+      await client.call('PUT', '/schemas/_User', { classLevelPermissions: before }, master);
+      const { stdout } = await schema();
+      expect(stdout).toMatch(/^_User\n {2}~ addField: .* -> nobody \(no client may any more\)\n/);
+      expect(stdout).toContain('_User is done.');
+      expect(await permissionsOfUsers()).toEqual({ ...before, addField: {} });
+      expect((await signUp({ stray: 1 })).body.code).toBe(119);
+      const { objectId } = (
+        await signUp({ email: `${Math.random()}@example.com`, ACL: { '*': { read: true } } })
+      ).body;
+      const seen = (await client.call('GET', `/users/${objectId}`)).body;
+      expect(seen).toMatchObject({ objectId: expect.any(String) });
+      expect(seen).not.toHaveProperty('email');
+      expect((await schema([])).stdout).toContain('Nothing to change');
+    },
+  );
+
+  test('keeps a role that may add fields', async () => {
+    const classLevelPermissions = { ...(await permissionsOfUsers()), addField: { 'role:admin': true } };
+    await client.call('PUT', '/schemas/_User', { classLevelPermissions }, master);
+    expect((await schema([])).stdout).toContain('Nothing to change');
   });
 });
 

@@ -117,11 +117,48 @@ describe('an app that is deployed as it should be', () => {
       'log out',
       'master key',
       'webhooks',
+      'fields of users',
       ...['Message permissions', 'Message fields', 'Message defaults', 'Message rows'],
       ...['ChatThread permissions', 'ChatThread fields', 'ChatThread defaults'],
       ...['database', 'sessions', 'VirgilErasure permissions', 'erasures'],
     ]);
     expect(await rows()).toEqual(before);
+  });
+
+  test('a class whose permissions are narrower than those of npm run schema is well, and stays so', async () => {
+    const doctorUser = (
+      await client.call('GET', `/users?where={"username":"${user.DOCTOR_USER}"}`, undefined, master)
+    ).body.results[0];
+    const pointer = { __type: 'Pointer', className: '_User', objectId: doctorUser.objectId };
+    const users = { __op: 'AddRelation', objects: [pointer] };
+    await client.call('POST', '/roles', { name: 'clinician', users, ACL: {} }, master);
+    const { classLevelPermissions: before } = (
+      await client.call('GET', '/schemas/Message', undefined, master)
+    ).body;
+    const role = { 'role:clinician': true };
+    const classLevelPermissions = { ...before, find: role, get: role, create: role, count: {} };
+    await client.call('PUT', '/schemas/Message', { classLevelPermissions }, master);
+    const { byCheck, ok: isWell } = await doctor(server, { ...user, ...key, ...credentials });
+    expect(isWell).toBe(true);
+    expect(byCheck['Message permissions']).toEqual({
+      status: 'ok',
+      message:
+        'closed to the public; find: role:clinician; get: role:clinician; count: nobody; create: role:clinician',
+    });
+    expect(byCheck['Message save']).toEqual(ok);
+    const app = ['--server', server.url, '--app-id', server.appId, '--yes'];
+    expect((await project.run('schema', app, key)).stdout).toContain('Nothing to change');
+
+    const stranger = { DOCTOR_USER: (await client.signUp()).username, DOCTOR_PASSWORD: password };
+    expect((await doctor(server, { ...stranger, ...credentials })).byCheck['Message guard']).toEqual(
+      fault(/If the class lets only some users create rows, name one of them: DOCTOR_USER/),
+    );
+    const readers = { ...classLevelPermissions, create: before.create };
+    await client.call('PUT', '/schemas/Message', { classLevelPermissions: readers }, master);
+    expect((await doctor(server, { ...stranger, ...credentials })).byCheck['Message save']).toEqual(
+      fault(/this user cannot read what it has saved \(status .*see who may get rows of this class/),
+    );
+    await client.call('PUT', '/schemas/Message', { classLevelPermissions: before }, master);
   });
 
   test('erasures: one that is a day late is a fault, and so is a class of them that clients can read', async () => {
@@ -382,6 +419,10 @@ describe('an app without this package, with a past', () => {
   test('is seen with the master key: permissions, fields, default values, old plaintext', async () => {
     const { byCheck, findings } = await doctor(server, key);
     expect(byCheck['Message permissions']).toEqual(fault(/open to the public: find, get, count, create/));
+    expect(byCheck['fields of users']).toEqual({
+      status: 'warning',
+      message: expect.stringMatching(/^clients may add fields to _User .*npm run schema.*maxUploadSize/),
+    });
     expect(findings).toContainEqual({ check: 'Message fields', ...fault(/not in the policy: preview\./) });
     expect(findings).toContainEqual({
       check: 'Message fields',
