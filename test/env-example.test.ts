@@ -7,6 +7,7 @@ import { projectRoot } from '../scripts/project/bundle';
 const OTHERS = [
   'PATH',
   'CHROMIUM_PATH',
+  'PARSE_ROOT',
   'NODE_ENV',
   'TESTING',
   'PARSE_SERVER_LOGS_FOLDER',

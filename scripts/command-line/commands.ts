@@ -151,6 +151,16 @@ export const commands = {
         value: 'FILE',
         help: 'a main.js of your own, to see that it requires the bundle first; it is read, not run',
       },
+      row: {
+        type: 'string',
+        value: 'FILE',
+        help: 'JSON with values for the plain fields of its rows, by class, where your own code wants real ones',
+      },
+      copies: {
+        type: 'string',
+        value: 'CLASS.FIELD,…',
+        help: 'fields of other classes into which your triggers copy what is encrypted; asked for where not given',
+      },
       password: { type: 'string' },
       json: { type: 'boolean', default: false, help: 'print what was found as JSON' },
     },

@@ -3,7 +3,7 @@ const MAX_PARTS = 20;
 // What a terminal obeys, what reorders a line, and what nobody sees: controls, format characters such as the bidi
 // overrides, line separators, fillers, every space but the common one, lone surrogates and unassigned characters.
 const UNSEEN = /(?! )[\p{C}\p{Z}\p{Default_Ignorable_Code_Point}\u2800]/gu;
-const PLAIN_NAME = /^[\w.:<>@/-]+$/;
+const PLAIN_NAME = /^[\w.:<>@/~-]+$/;
 
 /**
  * A name or another short text that came from a server, as it may be printed. Everything that came from outside is printed

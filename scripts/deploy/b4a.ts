@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { setImmediate } from 'node:timers/promises';
 import { canAsk } from '../command-line/prompt';
+import { harmless } from '../command-line/shown';
 import { UserError } from '../command-line/user-error';
 import { programOnPath } from '../engines/program-on-path';
 import { projectRoot } from '../project/bundle';
@@ -60,7 +61,7 @@ export async function runB4a(
   });
   createInterface({ input: child.stderr }).on('line', (line) => {
     run.stderr += `${line}\n`;
-    process.stderr.write(`${line.replace(KEY, '"…"')}\n`);
+    process.stderr.write(`${harmless(line.replace(KEY, '"…"'))}\n`);
   });
   try {
     run.status = await new Promise((done, fail) => child.once('error', fail).once('close', done));

@@ -22,6 +22,8 @@ interface CredentialSet {
   makeExample(): Record<string, string>;
   /** Without the set all but its function works. */
   isOptional: boolean;
+  /** Where they are made, and where there. */
+  dashboard: string;
 }
 
 const credentialSets: CredentialSet[] = [
@@ -37,6 +39,7 @@ const credentialSets: CredentialSet[] = [
         .toString('base64'),
     }),
     isOptional: false,
+    dashboard: 'dashboard.virgilsecurity.com (your application, and its App Keys)',
   },
   {
     function: 'nexmo-jwt',
@@ -49,6 +52,7 @@ const credentialSets: CredentialSet[] = [
         .toString(),
     }),
     isOptional: true,
+    dashboard: 'dashboard.vonage.com (Applications)',
   },
 ];
 
@@ -69,7 +73,7 @@ export async function* checkCredentials(environment: Environment, mayBeElsewhere
     const faults = names.map((name) =>
       environment[name]
         ? whyRefused(set, { ...example, [name]: environment[name] })
-        : 'is not set: put it into .env, as NAME=value.',
+        : `is not set: get it at ${set.dashboard}, and put it into .env, as NAME=value.`,
     );
     for (const [i, name] of names.entries()) {
       const reason = faults[i];

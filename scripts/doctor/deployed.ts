@@ -26,6 +26,7 @@ import { claimFaults, isSignedWith, readToken } from './virgil-token';
 const CONNECTION_FAILED = 100;
 const OBJECT_NOT_FOUND = 101;
 const INCORRECT_TYPE = 111;
+const OBJECT_TOO_LARGE = 116;
 const OPERATION_FORBIDDEN = 119;
 const SCRIPT_FAILED = 141;
 const VALIDATION_ERROR = 142;
@@ -46,7 +47,7 @@ export async function* checkDeployed(app: ParseApp): Findings {
       'virgil-jwt',
       'answers a call without a session: what runs there is not this package. npm run deploy.',
     );
-  } else if (answer.code === SCRIPT_FAILED) yield fault('virgil-jwt', 'is not there: npm run deploy.');
+  } else if (answer.code === SCRIPT_FAILED) yield fault('virgil-jwt', whyFailed(answer));
   else yield fault('virgil-jwt', `gives no answer of its own (${inShort(answer)}): npm run deploy.`);
 
   // A query creates no class, and is refused for want of the class only where clients may not create it.
@@ -60,6 +61,25 @@ export async function* checkDeployed(app: ParseApp): Findings {
           'Core Settings, Edit details); elsewhere set the option allowClientClassCreation to false.',
       );
   yield await checkPublicConfig(app);
+}
+
+/** Tells a function that is missing from one that is somebody else's. The server's text is compared, and not printed. */
+function whyFailed({ body }: Answer): string {
+  const error = typeof body.error === 'string' ? body.error : '';
+  if (error.startsWith('Invalid function')) return 'is not there: npm run deploy.';
+  if (error.includes('Cannot convert undefined or null to object')) {
+    return (
+      'cannot ask the database: the server has router 2.3, with which every query from Cloud Code fails. Install router 2.2.0 there ' +
+      '(docs/self-hosting.md).'
+    );
+  }
+  if (error.includes('is not configured on this server')) {
+    return 'is not configured: set the VIRGIL_ variables on the server; its log names the one at fault.';
+  }
+  return (
+    "answers as ours does not: another function of this name, your app's or a webhook, answers in its place. Remove it; npm run doctor " +
+    'without --server names definitions in your files.'
+  );
 }
 
 async function checkPublicConfig(app: ParseApp): Promise<Finding> {
@@ -87,6 +107,7 @@ export async function* checkAsUser(
   policy: Policy,
   user: { username: string; password: string },
   environment: Environment,
+  given: GivenRows = {},
 ): AsyncGenerator<Finding, string | undefined> {
   const login = await app.call('POST', '/login', user);
   const { objectId: identity, sessionToken } = login.body;
@@ -113,7 +134,7 @@ export async function* checkAsUser(
     if (policy.virgil.guardUserIds) yield await checkUserId(app, { identity, sessionToken });
     yield* withCard(policy, { token, identity }, environment, async function* (card) {
       for (const [className, classPolicy] of Object.entries(policy.classes)) {
-        const rows = rowsOf(app, className, classPolicy, { identity, sessionToken });
+        const rows = rowsOf(app, className, classPolicy, { identity, sessionToken }, given[className]);
         const maySave =
           classPolicy.encrypted.length === 0 || (yield* checkGuard(className, classPolicy, rows));
         if (maySave) yield* checkSaves(className, classPolicy, rows, card);
@@ -145,8 +166,15 @@ async function* checkToken(
     yield fault(
       check,
       answer.code === SCRIPT_FAILED
-        ? 'virgil-jwt is not there, or not configured: set the VIRGIL_ variables on the server; its log names the one at fault.'
+        ? `virgil-jwt ${whyFailed(answer)}`
         : `virgil-jwt gives none (${inShort(answer)}).`,
+    );
+    return undefined;
+  }
+  if (issued.identity === undefined && issued.expiresAt === undefined) {
+    yield fault(
+      check,
+      "another function answers as virgil-jwt, your app's or a webhook: its answer has no identity. Remove it.",
     );
     return undefined;
   }
@@ -246,7 +274,13 @@ async function checkUserId(app: ParseApp, { identity, sessionToken }: LoggedIn):
 }
 
 /** The rows of a class, as one user saves them. */
-function rowsOf(app: ParseApp, className: string, policy: ClassPolicy, { identity, sessionToken }: LoggedIn) {
+function rowsOf(
+  app: ParseApp,
+  className: string,
+  policy: ClassPolicy,
+  { identity, sessionToken }: LoggedIn,
+  given: object = {},
+) {
   const { encrypted, types, sender, recipients, group } = policy;
   const users = [sender ?? [], Array.isArray(recipients) ? recipients : []].flat();
   const call = (method: string, pathOfRow: string, body?: object) =>
@@ -255,7 +289,6 @@ function rowsOf(app: ParseApp, className: string, policy: ClassPolicy, { identit
     /** @throws UserError where the server gives the row an ID that cannot be one: it is no Parse Server to go on with */
     async save(payload: string): Promise<Answer & { objectId?: string }> {
       const answer = await call('POST', `/classes/${className}`, {
-        ...Object.fromEntries(encrypted.map((field) => [field, payload])),
         ...Object.fromEntries(
           Object.keys(types).map((field) => [field, example(columnOf(policy, field), identity)]),
         ),
@@ -264,7 +297,9 @@ function rowsOf(app: ParseApp, className: string, policy: ClassPolicy, { identit
             .filter((field) => columnOf(policy, field).type === 'String')
             .map((field) => [field, identity]),
         ),
-        ...(group && { [group]: GROUP_ID }),
+        ...(group && { [group]: groupExample(columnOf(policy, group)) }),
+        ...given,
+        ...Object.fromEntries(encrypted.map((field) => [field, payload])),
         ACL: { [identity]: { read: true, write: true } },
       });
       const { objectId } = answer.body;
@@ -292,6 +327,11 @@ function timeOf(iso: unknown): number {
   return typeof iso === 'string' ? Date.parse(iso) : Number.NaN;
 }
 
+/** The group of the doctor's group messages, as a field of this type names it. */
+function groupExample({ targetClass }: Column): unknown {
+  return targetClass ? { __type: 'Pointer', className: targetClass, objectId: GROUP_ID } : GROUP_ID;
+}
+
 /** A value of a plain field of this type. */
 function example({ type, targetClass }: Column, identity: string): unknown {
   const values: Record<string, unknown> = {
@@ -299,6 +339,7 @@ function example({ type, targetClass }: Column, identity: string): unknown {
     Number: 0,
     Boolean: false,
     Date: { __type: 'Date', iso: new Date().toISOString() },
+    Array: [],
     Pointer: {
       __type: 'Pointer',
       className: targetClass,
@@ -309,6 +350,37 @@ function example({ type, targetClass }: Column, identity: string): unknown {
 }
 
 type Rows = ReturnType<typeof rowsOf>;
+
+/** Values of plain fields, by class, for an app whose own trigger wants real ones. */
+export type GivenRows = Record<string, object>;
+
+/** Whether the guard rejects a save, and not the app's own code: by the guard's codes, and how its messages begin. */
+function isOfGuard({ code, body }: Answer, className: string): boolean {
+  const codes = [
+    CONNECTION_FAILED,
+    OBJECT_TOO_LARGE,
+    OPERATION_FORBIDDEN,
+    VALIDATION_ERROR,
+    INVALID_SESSION_TOKEN,
+  ];
+  const begins = [
+    `${className}.`,
+    `${className} `,
+    `A field of ${className}`,
+    'Only its sender',
+    'The ID of a',
+    'No valid session',
+  ];
+  const { error } = body;
+  return (
+    codes.includes(code as number) &&
+    typeof error === 'string' &&
+    begins.some((text) => error.startsWith(text))
+  );
+}
+
+const OF_THE_APP =
+  "your app's own code rejects the doctor's row, or Parse Server does: give the row values that it takes, by --row FILE.";
 
 const MAY_NOT_SAVE =
   'this user may not save here. If the class or a field is not there: npm run schema. If the class lets only some users create ' +
@@ -337,14 +409,15 @@ async function* checkGuard(
   }
   if (code === VALIDATION_ERROR && mode === 'report') {
     yield fault(check, 'plaintext is refused, where the policy says "report": npm run deploy.');
-  } else if (code === VALIDATION_ERROR) yield ok(check, 'plaintext is refused');
+  } else if (code === VALIDATION_ERROR && isOfGuard(save, className)) yield ok(check, 'plaintext is refused');
   else if (code === OPERATION_FORBIDDEN) yield fault(check, MAY_NOT_SAVE);
-  else
+  else if (isOfGuard(save, className) || code === INCORRECT_TYPE) {
     yield fault(
       check,
       `what it refuses is not plaintext (${inShort(save)}): npm run schema, npm run deploy.`,
     );
-  return code === VALIDATION_ERROR;
+  } else yield fault(check, `${OF_THE_APP} (${inShort(save)}) So the guard was not reached.`);
+  return code === VALIDATION_ERROR && isOfGuard(save, className);
 }
 
 /** Saves what clients of the class save. */
@@ -358,10 +431,11 @@ async function* checkSaves(
   if (policy.recipients && !card) {
     yield skipped(check, "needs a card of the user's: see recipients.");
   } else {
-    yield* checkSave(check, policy, rows, await makeEnvelope(card));
+    yield* checkSave(check, className, policy, rows, await makeEnvelope(card));
   }
   if (policy.recipients && card && policy.mode === 'enforce') yield* checkStranger(className, rows);
-  if (policy.group) yield* checkSave(`${className} group message`, policy, rows, await makeGroupMessage());
+  if (policy.group)
+    yield* checkSave(`${className} group message`, className, policy, rows, await makeGroupMessage());
 }
 
 /** Saves a message for a key that nobody has, as a client with a mistake would. */
@@ -381,7 +455,13 @@ async function* checkStranger(className: string, rows: Rows): Findings {
 }
 
 /** Saves an envelope and reads it, as every client does. */
-async function* checkSave(check: string, { encrypted }: ClassPolicy, rows: Rows, envelope: string): Findings {
+async function* checkSave(
+  check: string,
+  className: string,
+  { encrypted }: ClassPolicy,
+  rows: Rows,
+  envelope: string,
+): Findings {
   const save = await rows.save(envelope);
   const { objectId, code } = save;
   if (!objectId) {
@@ -389,7 +469,9 @@ async function* checkSave(check: string, { encrypted }: ClassPolicy, rows: Rows,
       check,
       code === OPERATION_FORBIDDEN
         ? MAY_NOT_SAVE
-        : `a client cannot save (${inShort(save)}): see what else the class demands of a row, then npm run deploy.`,
+        : isOfGuard(save, className)
+          ? `a client cannot save (${inShort(save)}): the deployed guard has another policy. npm run deploy.`
+          : `a client cannot save (${inShort(save)}): ${OF_THE_APP}`,
     );
     return;
   }

@@ -17,6 +17,7 @@ import { checkCredentials } from './credentials';
 import { type Finding, type Findings, fault, ok, skipped } from './finding';
 import { checkMainFile } from './main-file';
 import { checkRepository } from './repository';
+import { checkDefinitions } from './second-definitions';
 
 const APP_MAIN = isPackaged ? join(projectRoot, 'cloud/main.js') : undefined;
 
@@ -40,6 +41,7 @@ export async function* checkProject(
   if (main !== undefined) {
     const { finding, bundle } = checkMainFile(main);
     yield finding;
+    yield checkDefinitions(main);
     required = bundle ?? (bundleFile.endsWith('.cjs') ? bundleFile : undefined);
   }
   if (policy.status !== 'ok') yield skipped('bundle', 'needs a valid policy.');

@@ -9,13 +9,12 @@ import { joined, listed, shown } from '../command-line/shown';
 import { inWords, isForAnyUser, isPublic, OPERATIONS } from '../project/permissions';
 import { fieldsOf, wrongTypes } from '../project/policy';
 import { type Finding, type Findings, fault, ok, skipped, warning } from './finding';
+import { FUNCTIONS } from './second-definitions';
 
 // Of each class, the oldest rows are looked at: those may be older than the guard.
 const MAX_ROWS = 1000;
 const ROWS_A_PAGE = 100; // Fewer, where those would be too large an answer.
 const MAX_PAGES = 40;
-
-const FUNCTIONS = ['virgil-jwt', 'nexmo-jwt', 'nexmo-create-user'];
 
 /** Checks what only the master key can see of a deployed app. */
 export async function* checkSchema(app: ParseApp, policy: Policy, masterKey: string): Findings {
@@ -31,6 +30,8 @@ export async function* checkSchema(app: ParseApp, policy: Policy, masterKey: str
     }
     yield checkPermissions(schema, classPolicy);
     yield* checkFields(schema, classPolicy);
+    const hidden = checkSender(schema, classPolicy);
+    if (hidden) yield hidden;
     yield checkDefaults(schema);
     yield* checkRows(app, className, classPolicy, masterKey);
   }
@@ -117,6 +118,22 @@ function* checkFields({ className, fields }: ClassSchema, policy: ClassPolicy): 
     yield fault(check, `${fieldIs}. Name another field, or another type, in back4app.json.`);
   }
   if (found.length + wrong.length === 0) yield ok(check, 'those of the policy');
+}
+
+/** Names a setting, as each save by a sender who is hidden costs a query. */
+function checkSender(
+  { className, classLevelPermissions }: ClassSchema,
+  { sender }: ClassPolicy,
+): Finding | undefined {
+  const hidden = classLevelPermissions?.protectedFields;
+  if (!sender || !isRecord(hidden)) return;
+  const isHidden = Object.values(hidden).some((fields) => Array.isArray(fields) && fields.includes(sender));
+  if (!isHidden) return;
+  return warning(
+    `${className} sender`,
+    `protectedFields hides ${sender}, so the guard asks the database for it when a sender changes a row. On Parse Server 9 set the ` +
+      'option protectedFieldsTriggerExempt to true: it shows triggers the whole row.',
+  );
 }
 
 function checkDefaults({ className, fields }: ClassSchema): Finding {

@@ -235,6 +235,7 @@ describe('an app that is deployed as it should be', () => {
         ['Name of a user', user.DOCTOR_USER],
         ['Password', password],
         ['Master key', server.masterKey],
+        ['copy what is encrypted', ''],
       ],
     );
     printed.push(shown);
@@ -488,7 +489,7 @@ describe('an app without this package, with a past', () => {
       ),
     );
     expect(byCheck['virgil-jwt']).toEqual(fault(/answers a call without a session/));
-    expect(byCheck.token).toEqual(fault(/no JWT/));
+    expect(byCheck.token).toEqual(fault(/another function answers as virgil-jwt/));
 
     const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
     const forged = { iss: 'virgil-x', sub: 'identity-somebodyElse', iat: 1, exp: 2 };
@@ -864,4 +865,113 @@ test('none of its output holds a password, key, session token, JWT or message', 
     for (const secret of secrets) expect(text).not.toContain(secret);
     expect(tokensIn(text)).toEqual([]);
   }
+});
+
+describe('an app with code of its own', () => {
+  const cloudCode = `
+    require('./e2ee');
+    Parse.Cloud.beforeSave('Message', async ({ object }) => {
+      const thread = object.get('thread');
+      if (!thread) throw new Parse.Error(101, 'no such thread');
+      await thread.fetch({ useMasterKey: true });
+    });
+  `;
+  const policy = {
+    virgil: { tokenTtlSeconds: 1200 },
+    nexmo: false,
+    classes: {
+      Message: {
+        encrypted: ['body'],
+        plain: { senderId: 'String', thread: 'Pointer<Thread>', readBy: 'Array<Pointer<_User>>' },
+        sender: 'senderId',
+      },
+    },
+  };
+  let server: BareParseServer;
+  let client: ReturnType<typeof restClient>;
+  let user: Record<string, string>;
+  const own = makeProject();
+  afterAll(async () => {
+    await server?.stop();
+    own.remove();
+  });
+  const run = (args: string[] = [], environment = {}) => {
+    const all = ['--json', '--server', server.url, '--app-id', server.appId, ...args];
+    return own.run('doctor', all, { ...user, ...environment });
+  };
+  const doctor = async (args?: string[], environment?: object) => {
+    const { findings } = JSON.parse((await run(args, environment)).stdout);
+    return Object.fromEntries(findings.map(({ check, ...rest }: { check: string }) => [check, rest]));
+  };
+  beforeAll(async () => {
+    own.write('back4app.json', JSON.stringify(policy));
+    server = await startBareParseServer({ policy, cloudCode });
+    client = restClient(server);
+    const { username } = await client.signUp();
+    user = { DOCTOR_USER: username, DOCTOR_PASSWORD: 'a password' };
+  });
+
+  test('whose trigger rejects the row of the doctor: it says so, and takes other values from --row', async () => {
+    const without = await doctor();
+    expect(without['Message guard']).toEqual(fault(/your app's own code rejects .*--row FILE/));
+    const { body } = await client.call('POST', '/classes/Thread', {}, { master: true });
+    const thread = { __type: 'Pointer', className: 'Thread', objectId: body.objectId };
+    own.write('row.json', JSON.stringify({ Message: { thread } }));
+    const found = await doctor(['--row', 'row.json']);
+    expect(found['Message guard']).toMatchObject({ status: 'ok' });
+    expect(found['Message save']).toMatchObject({ status: 'ok' });
+    own.write('row.json', '{ "Message": 1 }');
+    const { stdout, stderr } = await run(['--row', 'row.json']);
+    expect(stdout + stderr).toContain('--row: row.json must be JSON such as');
+  });
+
+  test('whose triggers have copied plaintext elsewhere: --copies counts the rows', async () => {
+    const envelope = `M${'E'.repeat(100)}`;
+    for (const lastMessage of ['hello', 'MAYBE LATER', envelope]) {
+      await client.call('POST', '/classes/Channel', { lastMessage }, { master: true });
+    }
+    const masterKey = { PARSE_MASTER_KEY: server.masterKey };
+    const found = await doctor(['--copies', 'Channel.lastMessage, Channel.title'], masterKey);
+    expect(found['Channel.lastMessage copies']).toEqual(fault(/^2 rows hold readable text/));
+    expect(found['Channel.title copies']).toMatchObject({ status: 'ok' });
+    const { stdout, stderr } = await run(['--copies', 'Channel'], masterKey);
+    expect(stdout + stderr).toContain('--copies takes Class.field');
+  });
+
+  test('that hides the sender: the doctor names the setting of Parse Server', async () => {
+    const open = { '*': true };
+    const classLevelPermissions = {
+      find: open,
+      get: open,
+      create: open,
+      protectedFields: { '*': ['senderId'] },
+    };
+    await client.call(
+      'PUT',
+      '/schemas/Message',
+      { className: 'Message', classLevelPermissions },
+      { master: true },
+    );
+    const found = await doctor([], { PARSE_MASTER_KEY: server.masterKey });
+    expect(found['Message sender']).toMatchObject({
+      status: 'warning',
+      message: expect.stringContaining('protectedFieldsTriggerExempt'),
+    });
+  });
+
+  test.each([
+    ['Cannot convert undefined or null to object', /Install router 2\.2\.0/],
+    ['any other text', /another function of this name/],
+    ['Invalid function: "virgil-jwt"', /is not there: npm run deploy/],
+    ['virgil-jwt is not configured on this server; its log says what to mend.', /set the VIRGIL_ variables/],
+  ])('whose virgil-jwt answers 141 with %j', async (text, expected) => {
+    const foreign = await startHttpServer(() => ({ status: 400, body: { code: 141, error: text } }));
+    try {
+      const { stdout } = await own.run('doctor', ['--json', '--server', foreign.url, '--app-id', 'app'], {});
+      const { findings } = JSON.parse(stdout);
+      expect(findings.find(({ check }: Finding) => check === 'virgil-jwt')).toMatchObject(fault(expected));
+    } finally {
+      await foreign.stop();
+    }
+  });
 });

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkMainFile, usesBundle } from '../../../scripts/doctor/main-file';
 import { makeProject } from '../../support/project';
@@ -127,6 +127,21 @@ test.each<[string, boolean]>([
 ])('whether a bundle of any version is in use is told of %j', (code, isUsed) => {
   writeFileSync(main, code);
   expect(usesBundle(main)).toBe(isUsed);
+});
+
+test('a definition of one of our functions in any file of the app is named, with its line', async () => {
+  writeFileSync(main, REQUIRE);
+  const tutorial =
+    "// Parse.Cloud.define('nexmo-jwt')\nPromise.resolve().then(() => Parse.Cloud.define('virgilJwt', f));\n";
+  writeFileSync(join(app, 'tutorial.js'), tutorial);
+  const { stdout } = await project.run('doctor', ['--main', 'app/main.js']);
+  expect(stdout).toContain(
+    'your app defines virgil-jwt (app/other.js, line 1), virgilJwt (app/tutorial.js, line 2), which the bundle leaves out',
+  );
+  rmSync(join(app, 'tutorial.js'));
+  rmSync(join(app, 'other.js'));
+  const { stdout: now } = await project.run('doctor', ['--main', 'app/main.js']);
+  expect(now).toMatch(/^ok +second definitions/m);
 });
 
 test('npm run doctor -- --main: the bundle that it looks at is the one that is required', async () => {
