@@ -1,4 +1,4 @@
-import { keepFunctions } from '../triggers/parse-server-internals';
+import { keepFunctions, logError } from '../triggers/parse-server-internals';
 
 // On each handler of ours, for the bundle of every load and version that shares the process.
 const OURS = Symbol.for('back4app-e2ee: handler');
@@ -10,8 +10,7 @@ const OURS = Symbol.for('back4app-e2ee: handler');
 export function defineFunctions(functions: Record<string, Parameters<typeof Parse.Cloud.define>[1]>): void {
   const isOurs = (handler: object) => OURS in handler;
   keepFunctions(isOurs, (name) => {
-    const { loggerController = console } = Parse.Server ?? {};
-    loggerController.error(
+    logError(
       `e2ee: another definition of the Cloud Function ${name} was left out. Remove it. To add a check of your own, define a ` +
         "function of another name, and return require('./e2ee').virgilJwt(request) from it.",
     );

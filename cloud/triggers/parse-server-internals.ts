@@ -33,12 +33,20 @@ interface FunctionRegistry {
   addFunction(name: string, handler: FunctionHandler, validator: unknown, appId: string | undefined): void;
 }
 
-type Wrappable = (...args: never[]) => unknown;
+/** An ID; undefined for a call that is for no application. */
+type Application = string | typeof OTHERS | undefined;
+type Wrappable = ((...args: never[]) => unknown) & { [ACTS]?: Map<Application, Acts> };
+interface Acts {
+  load: symbol;
+  acts: Act[];
+}
 /** Returns true to leave the call out. */
 type Act = (...args: unknown[]) => unknown;
 
-// What a wrapper runs first, by application ID; for the bundle of every load and version that shares the process.
+// What a wrapper runs first, by application; for the bundle of every load and version that shares the process.
 const ACTS = Symbol.for('back4app-e2ee: acts by application');
+/** In the place of an application: each for which no bundle was loaded. */
+const OTHERS = Symbol.for('back4app-e2ee: applications without a bundle');
 /** This load of the bundle. A second load for the same application replaces what the first has left. */
 const LOAD = Symbol('load');
 
@@ -76,22 +84,40 @@ export function beforeEachFileTrigger(
   callFirst(registry, 'maybeRunFileTrigger', ofConfig(2), act);
 }
 
+/** Parse Server's `lib/rest.js`. */
+const restModule = () => internalModule<Record<'create' | 'update', Wrappable>>('rest', ['create', 'update']);
+type WriteTarget = [config: { applicationId: string }, auth: Write['auth'], className: string];
+
 /**
  * Calls `check` before each create and update of this application, by whatever way it came (REST, batch, GraphQL, Cloud
  * Code), and ahead of Parse Server's own checks. What `check` throws rejects the write.
  * @returns false where Parse Server's `lib/rest.js` is not found: then nothing is checked
  */
 export function beforeEachWrite(check: (write: Write) => void): boolean {
-  const rest = internalModule<Record<'create' | 'update', Wrappable>>('rest', ['create', 'update']);
+  const rest = restModule();
   if (!rest) return false;
-  type Target = [config: unknown, auth: Write['auth'], className: string];
-  callFirst(rest, 'create', ofConfig(0), (...[, auth, className, body]: [...Target, unknown]) =>
+  callFirst(rest, 'create', ofConfig(0), (...[, auth, className, body]: [...WriteTarget, unknown]) =>
     check({ className, auth, body: Object(body) }),
   );
-  callFirst(rest, 'update', ofConfig(0), (...[, auth, className, where, body]: [...Target, object, unknown]) =>
+  callFirst(rest, 'update', ofConfig(0), (...[, auth, className, where, body]: [...WriteTarget, object, unknown]) =>
     check({ className, auth, where, body: Object(body) }),
   );
   return true;
+}
+
+/**
+ * Tells of each application of this process for which no bundle was loaded: at once, of those that Parse Server knows
+ * already, and at each write of theirs, with the class.
+ */
+export function tellOfOthers(onOther: (applicationId: string, className?: string) => void): void {
+  const rest = restModule();
+  if (!rest) return;
+  const act = (...[{ applicationId }, , className]: WriteTarget) => onOther(applicationId, className);
+  for (const name of ['create', 'update'] as const) callFirst(rest, name, ofConfig(0), act, OTHERS);
+  const { AppCache } = internalModule<{ AppCache?: { cache?: object } }>('cache', []) ?? {};
+  for (const applicationId of Object.keys(AppCache?.cache ?? {})) {
+    if (!rest.create[ACTS]?.has(applicationId)) onOther(applicationId);
+  }
 }
 
 /**
@@ -112,6 +138,12 @@ export function keepFunctions(isKept: (handler: FunctionHandler) => boolean, onL
   });
 }
 
+/** Writes a line of level `error` into Parse Server's log. */
+export function logError(line: string): void {
+  const { loggerController = console } = Parse.Server ?? {};
+  loggerController.error(line);
+}
+
 function internalModule<Module>(name: string, functions: (keyof Module & string)[]): Module | undefined {
   const path = new RegExp(`[\\\\/]parse-server[\\\\/]lib[\\\\/]${name}\\.js$`);
   const file = Object.keys(require.cache).find((loaded) => path.test(loaded));
@@ -128,20 +160,21 @@ const ofConfig =
 /**
  * Wraps one function of a module, once in a process: each application has what its own bundle acts first.
  * @param applicationOf the application that a call is for
+ * @param application for whose calls `act` is
  */
 function callFirst<Name extends string>(
   module: Record<Name, Wrappable>,
   name: Name,
   applicationOf: (...args: unknown[]) => string | undefined,
   act: (...args: never) => unknown,
+  application: Application = Parse.applicationId,
 ): void {
-  type Acts = Map<string | undefined, { load: symbol; acts: Act[] }>;
-  const original: Wrappable & { [ACTS]?: Acts } = module[name];
-  const all: Acts = original[ACTS] ?? new Map();
+  const original = module[name];
+  const all = original[ACTS] ?? new Map<Application, Acts>();
   if (!original[ACTS]) {
     const wrapped = (...args: unknown[]) => {
       try {
-        const { acts = [] } = all.get(applicationOf(...args)) ?? {};
+        const { acts = [] } = all.get(applicationOf(...args)) ?? all.get(OTHERS) ?? {};
         for (const first of acts) if (first(...args) === true) return undefined;
       } catch (error) {
         return Promise.reject(error);
@@ -150,7 +183,7 @@ function callFirst<Name extends string>(
     };
     module[name] = Object.assign(wrapped, { [ACTS]: all });
   }
-  const ours = all.get(Parse.applicationId);
+  const ours = all.get(application);
   if (ours?.load === LOAD) ours.acts.push(act as Act);
-  else all.set(Parse.applicationId, { load: LOAD, acts: [act as Act] });
+  else all.set(application, { load: LOAD, acts: [act as Act] });
 }

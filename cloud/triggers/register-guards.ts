@@ -2,7 +2,7 @@ import type { Policy } from '../policy';
 import { type Beside, type Handler, registerBeside, rolesOfCaller } from './beside-app-triggers';
 import { checkSave, checkWrite, type RecipientsCheck, type SaveRequest } from './guard';
 import { hideFromLog, unstorableIn } from './hide-from-log';
-import { beforeEachWrite, type Write } from './parse-server-internals';
+import { beforeEachWrite, logError, tellOfOthers, type Write } from './parse-server-internals';
 import { checkUserId, checkUserWrite } from './user-id';
 
 /** Throws the Parse.Error of a save that is rejected. */
@@ -40,6 +40,7 @@ export function registerGuards(
   const ours = new Map<string, Beside>();
   for (const [className, check] of checks) ours.set(className, (trigger) => thenCheck(trigger, check));
   registerBeside('beforeSave', ours, virgil.guardUserIds ? ['_User'] : []);
+  reportUnguarded(classes);
 
   return async (request) => {
     const guard = guards.get(request.object.className);
@@ -47,6 +48,23 @@ export function registerGuards(
     requireStorable(request.object);
     await guard(request);
   };
+}
+
+/**
+ * Reports, once each, the other applications of this process that the bundle was not loaded for: `require` loads a file once
+ * in a process, for the application that comes first.
+ */
+function reportUnguarded(classes: Policy['classes']): void {
+  const guarded = Object.keys(classes);
+  const reported = new Set<string>();
+  tellOfOthers((applicationId, className) => {
+    if (reported.has(applicationId) || (className && !guarded.includes(className))) return;
+    reported.add(applicationId);
+    logError(
+      `e2ee: nothing guards the application ${applicationId}, which is in this process, too: the bundle was not loaded ` +
+        'for it, as require loads a file once. Run each application in a process of its own.',
+    );
+  });
 }
 
 function thenCheck(appTrigger: Handler | undefined, check: Check): Handler {

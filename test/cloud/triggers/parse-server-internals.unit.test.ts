@@ -6,6 +6,7 @@ import {
   beforeEachWrite,
   keepFunctions,
   type TriggerRegistry,
+  tellOfOthers,
   triggerRegistry,
   type Write,
 } from '../../../cloud/triggers/parse-server-internals';
@@ -103,6 +104,7 @@ describe('a write', () => {
     Parse.applicationId = 'app';
     Object.assign(rest, { create, update });
     create.mockClear();
+    update.mockClear();
   });
   afterAll(() => Object.assign(rest, original));
 
@@ -144,6 +146,32 @@ describe('a write', () => {
       await rest.create({ applicationId }, auth, 'Message', {});
     }
     expect(checked).toEqual(['app: Message', 'another: Message']);
+  });
+
+  test('of an application without the bundle is told of, and stored', async () => {
+    const told: unknown[] = [];
+    beforeEachWrite(() => {});
+    tellOfOthers((...other) => told.push(other));
+    for (const applicationId of ['app', 'without the bundle']) {
+      await rest.create({ applicationId }, auth, 'Message', {});
+      await rest.update({ applicationId }, auth, 'Message', { objectId: 'aMessage00' }, {});
+    }
+    expect(told).toEqual(Array(2).fill(['without the bundle', 'Message']));
+    expect([create, update].map(({ mock }) => mock.calls.length)).toEqual([2, 2]);
+  });
+
+  test('an application that is in the process already is told of at load, unless it has a bundle', () => {
+    const { AppCache } = require(parseServerFile('cache'));
+    for (const applicationId of ['app', 'another', 'without the bundle']) AppCache.put(applicationId, {});
+    const told: unknown[] = [];
+    for (const applicationId of ['app', 'another']) {
+      Parse.applicationId = applicationId;
+      told.length = 0;
+      beforeEachWrite(() => {});
+      tellOfOthers((...other) => told.push(other));
+    }
+    AppCache.clear();
+    expect(told).toEqual([['without the bundle']]);
   });
 
   test('is not checked where lib/rest.js lacks one of the functions', () => {

@@ -450,6 +450,25 @@ describe('a write is rejected before Parse Server makes an object of it', () => 
   });
 });
 
+test('another application of the process that has no bundle is reported once, at a save to a class of the policy', async () => {
+  const reported = jest.spyOn(console, 'error').mockImplementation();
+  const saveIn = (applicationId: string, className: string) =>
+    rest.create({ applicationId }, { isMaster: true }, className, { body: SECRET });
+  await saveIn('another', 'Other');
+  await saveIn('app', 'Message');
+  expect(reported).not.toHaveBeenCalled();
+  for (const applicationId of ['another', 'a third']) {
+    for (const className of ['Message', 'Sent'])
+      expect(await saveIn(applicationId, className)).toBe('written');
+  }
+  expect(reported.mock.calls).toEqual(
+    ['another', 'a third'].map((name) => [
+      expect.stringContaining(`e2ee: nothing guards the application ${name}, `),
+    ]),
+  );
+  reported.mockRestore();
+});
+
 describe('where Parse Server’s writes cannot be seen', () => {
   const change = () =>
     server.save('_User', {
