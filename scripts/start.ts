@@ -45,7 +45,7 @@ async function start(environment: NodeJS.ProcessEnv, folder: string, undo: (() =
   // An app has a main.js of its own, which requires the bundle.
   const cloud = isPackaged ? join(projectRoot, 'cloud/main.js') : join(folder, 'main.js');
   if (isPackaged && !existsSync(cloud))
-    throw new UserError(`${cloud} is not there: npx --no back4app-e2ee init.`);
+    throw new UserError(`${cloud} is not there: npx --no -- back4app-e2ee init.`);
   const host = environment.HOST || '127.0.0.1';
   const appId = environment.PARSE_APP_ID || 'e2ee-local';
 

@@ -11,7 +11,7 @@ const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclud
 const documents = files.filter((file) => file.endsWith('.md'));
 const sources = files.filter((file) => /^(cloud|scripts|test)\/.*\.tsx?$/.test(file));
 const read = (file: string) => readFileSync(file, 'utf8');
-const { version, scripts, files: published } = JSON.parse(read('package.json'));
+const { version, scripts, files: published, allowScripts } = JSON.parse(read('package.json'));
 
 // What the build and the commands make.
 const MADE = /^(cloud\/(main|e2ee)\.js|path\/to\/.*|.*\/NAME\..*|\.local\/.*)$/;
@@ -62,9 +62,10 @@ test('the README is short', () => {
   expect(read('README.md').trim().split(/\s+/).length).toBeLessThanOrEqual(1100);
 });
 
-test('nothing says a bare npx, which would run whatever has our name', () => {
-  const bare = /\bnpx (?!--no )(-\S+ )*back4app-e2ee/;
-  expect([...documents, ...sources].filter((file) => bare.test(read(file)))).toEqual([]);
+// Without `--no` npx runs a stranger's package of our name; without the `--` npm 11.19 takes --help for itself.
+test('everything says npx --no -- back4app-e2ee, and never npx otherwise', () => {
+  const otherwise = /\bnpx (?!--no -- )(-\S+ )*back4app-e2ee/;
+  expect([...documents, ...sources].filter((file) => otherwise.test(read(file)))).toEqual([]);
 });
 
 test('an app gets us in three steps: install, init, deploy', () => {
@@ -74,12 +75,24 @@ test('an app gets us in three steps: install, init, deploy', () => {
     'Init',
     'Deploy',
   ]);
-  const [install, init, ...deploy] = [...section.matchAll(/^ {3}((?:npm|npx) .*)$/gm)].map(
-    ([, line]) => line,
+  const [pack, install, init, deploy] = [...section.matchAll(/^ {3}```\n([\s\S]*?)^ {3}```$/gm)].map(
+    ([, block = '']) => block.trim().split(/\n +/),
   );
-  expect(install).toBe(`npm i -D ./back4app-e2ee-${version}.tgz`);
-  expect(init).toMatch(/^npx --no back4app-e2ee init --class /); // which test/scripts/init.test.ts runs
-  expect(deploy).toEqual(['npx --no back4app-e2ee doctor', 'npx --no back4app-e2ee deploy']);
+  // Each in a folder of its own, and so in a block of its own: people paste a block as a whole.
+  expect([pack, install]).toEqual([['npm pack'], [`npm i -D ./back4app-e2ee-${version}.tgz`]]);
+  expect(init?.join()).toMatch(/^npx --no -- back4app-e2ee init --class /); // which test/scripts/init.test.ts runs
+  expect(deploy).toEqual(['npx --no -- back4app-e2ee doctor', 'npx --no -- back4app-e2ee deploy']);
+});
+
+test('whoever pastes every command of the README installs our packages once', () => {
+  expect(read('README.md').match(/^ *npm ci\b|`npm ci &&/gm)).toEqual(['npm ci']);
+});
+
+test('no package that npm ci installs here runs a script then, and npm asks about none', () => {
+  const { packages } = JSON.parse(read('package-lock.json'));
+  const scripted = Object.keys(packages).filter((path) => packages[path].hasInstallScript);
+  const names = new Set(scripted.map((path) => path.replace(/^.*node_modules\//, '')));
+  expect(allowScripts).toEqual(Object.fromEntries([...names].sort().map((name) => [name, false])));
 });
 
 test('the documents are not published with the bundle', () => {
@@ -90,7 +103,7 @@ test('the table of commands is what --help says', () => {
   const rows = Object.entries(commands).map(([name, { does, options }]) => {
     const shown = Object.entries<Option>(options).filter(([, { help }]) => help);
     const flags = shown.map(([option, { value }]) => `\`--${option}${value ? ` ${value}` : ''}\``);
-    const typed = { start: 'npm start', init: 'npx --no back4app-e2ee init' }[name] ?? `npm run ${name}`;
+    const typed = { start: 'npm start', init: 'npx --no -- back4app-e2ee init' }[name] ?? `npm run ${name}`;
     return `| \`${typed}\` | ${does} | ${flags.join(', ')} |`;
   });
   const table = read('docs/commands.md')

@@ -1,4 +1,4 @@
-// The package's program: `npx --no back4app-e2ee COMMAND`. A command is loaded when it is called.
+// The package's program: `npx --no -- back4app-e2ee COMMAND`. A command is loaded when it is called.
 import { join } from 'node:path';
 import { partsToInstall } from '../local/parts';
 import { projectRoot } from '../project/bundle';
@@ -16,7 +16,7 @@ const PACKAGED_COMMANDS = {
 type Name = keyof typeof PACKAGED_COMMANDS;
 
 const USAGE = [
-  'npx --no back4app-e2ee COMMAND [options]',
+  'npx --no -- back4app-e2ee COMMAND [options]',
   ...Object.keys(PACKAGED_COMMANDS).map((name) => `  ${name.padEnd(8)}${commands[name as Name].does}`),
   'Each has --help.',
 ].join('\n');

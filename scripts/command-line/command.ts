@@ -46,7 +46,7 @@ export function isHelp(args: string[]): boolean {
 /** As a user types it, with options behind it. */
 function typed(name: Name): string {
   // It is for an app's project, and so in the package alone.
-  if (name === 'init') return 'npx --no back4app-e2ee init';
+  if (name === 'init') return 'npx --no -- back4app-e2ee init';
   return asTyped(`${name === 'start' ? 'npm start' : `npm run ${name}`} -- `).trimEnd();
 }
 

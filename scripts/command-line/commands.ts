@@ -76,7 +76,7 @@ export const commands = {
       ...PARSE_REST_KEY,
     },
     example:
-      "npx --no back4app-e2ee init --class ChatMessage --encrypted text --plain 'from:Pointer<_User>,sentAt:Date' --sender from",
+      "npx --no -- back4app-e2ee init --class ChatMessage --encrypted text --plain 'from:Pointer<_User>,sentAt:Date' --sender from",
   },
   demo: {
     does: 'Tells the whole story in the terminal: two users, one encrypted message, the row as the database holds it, plaintext refused.',

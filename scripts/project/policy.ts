@@ -166,7 +166,8 @@ export function readPolicy(file: string): Policy {
     json = JSON.parse(readFileSync(file, 'utf8'));
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') throw new UserError(`${file} is not there: npx --no back4app-e2ee init makes it.`);
+    if (code === 'ENOENT')
+      throw new UserError(`${file} is not there: npx --no -- back4app-e2ee init makes it.`);
     throw new UserError(`${file} cannot be read: ${message}`);
   }
   return checkedPolicy(json, file);

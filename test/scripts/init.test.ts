@@ -12,7 +12,7 @@ import { loadVirgilCrypto } from '../support/virgil-crypto';
 
 // The README's own.
 const [, command = ''] =
-  /^ *npx --no back4app-e2ee init (--class .*)$/m.exec(readFileSync('README.md', 'utf8')) ?? [];
+  /^ *npx --no -- back4app-e2ee init (--class .*)$/m.exec(readFileSync('README.md', 'utf8')) ?? [];
 const chatMessage = command.split(' ').map((argument) => argument.replace(/^'(.*)'$/, '$1'));
 const fields = chatMessage.slice(2);
 const PLAIN = 'from:Pointer<_User>,sentAt:Date';
@@ -206,7 +206,7 @@ describe('traps', () => {
     const { status, stderr } = await init(app);
     expect(status).toBe(1);
     expect(stderr).toContain(`cloud/main.js is an ES module (${why}), and is not edited.`);
-    expect(stderr).toContain('npx --no back4app-e2ee build --outfile cloud/e2ee.cjs');
+    expect(stderr).toContain('npx --no -- back4app-e2ee build --outfile cloud/e2ee.cjs');
     expect(read(app, 'cloud/main.js')).toBe(before);
   });
 

@@ -146,7 +146,7 @@ describe('build', () => {
   });
 });
 
-describe('npx --no back4app-e2ee', () => {
+describe('npx --no -- back4app-e2ee', () => {
   test('alone says which commands there are; another one is an error', async () => {
     const { status, stdout } = app.npx([]);
     expect(status).toBe(0);
@@ -157,16 +157,22 @@ describe('npx --no back4app-e2ee', () => {
     expect(stderr).toContain('There is no such command.\n');
   });
 
+  test('npx takes none of our options for itself', () => {
+    expect(app.npx(['--help']).stdout).toBe(app.npx([]).stdout);
+    const { status, stdout } = app.npx(['doctor', '--help']);
+    expect([status, stdout]).toEqual([0, expect.stringContaining(commands.doctor.does)]);
+  });
+
   test.each(NAMES)('%s is called as it is typed there, in its help and in its errors', async (name) => {
     const { status, stdout } = await app.run(name, ['--help']);
     expect(status).toBe(0);
-    expect(stdout).toMatch(new RegExp(`^npx --no back4app-e2ee ${name} \\[options\\]`));
+    expect(stdout).toMatch(new RegExp(`^npx --no -- back4app-e2ee ${name} \\[options\\]`));
     expect(stdout).toContain(commands[name].does);
     expect(stdout).not.toMatch(/npm (run|start)/);
     if (name === 'start') return; // what it needs is not installed
     const { stderr } = await app.run(name, ['--unknown']);
     expect(stderr).toBe(
-      `Unknown option '--unknown'. npx --no back4app-e2ee ${name} --help tells which options there are.\n`,
+      `Unknown option '--unknown'. npx --no -- back4app-e2ee ${name} --help tells which options there are.\n`,
     );
   });
 
@@ -178,9 +184,9 @@ describe('npx --no back4app-e2ee', () => {
       await bare.run('doctor', ['an argument']),
     ];
     const [findings, noApp, argument] = runs.map(({ stdout, stderr }) => stdout + stderr);
-    expect(findings).toContain('npx --no back4app-e2ee build --outfile FILE');
+    expect(findings).toContain('npx --no -- back4app-e2ee build --outfile FILE');
     expect(noApp).toContain('Give both, --server URL and --app-id ID.');
-    expect(argument).toContain('npx --no back4app-e2ee doctor --option value');
+    expect(argument).toContain('npx --no -- back4app-e2ee doctor --option value');
     for (const said of [findings, noApp, argument]) expect(said).not.toMatch(/npm (run|start)/);
   });
 });

@@ -49,7 +49,7 @@ export function packPackage() {
         ...commandsIn(app, (command) => [join(installed, 'dist/back4app-e2ee.js'), command]),
         package: installed,
         npx: (args) =>
-          spawnSync('npx', ['--no', 'back4app-e2ee', ...args], {
+          spawnSync('npx', ['--no', '--', 'back4app-e2ee', ...args], {
             cwd: app,
             env: environment,
             encoding: 'utf8',

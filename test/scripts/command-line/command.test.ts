@@ -43,7 +43,7 @@ test.each(all)(
     const { status, stdout, stderr } = await project.run(file, ['--unknown']);
     expect([status, stdout]).toEqual([1, '']);
     const command =
-      { start: 'npm start --', init: 'npx --no back4app-e2ee init' }[name] ?? `npm run ${name} --`;
+      { start: 'npm start --', init: 'npx --no -- back4app-e2ee init' }[name] ?? `npm run ${name} --`;
     expect(stderr).toBe(`Unknown option '--unknown'. ${command} --help tells which options there are.\n`);
   },
 );

@@ -176,7 +176,7 @@ test.each<[path: string, policy: unknown]>([
 
 test('a file that is missing or no JSON is refused by name', () => {
   expect(() => readPolicy(join(folder, 'none.json'))).toThrow(
-    'none.json is not there: npx --no back4app-e2ee init makes it.',
+    'none.json is not there: npx --no -- back4app-e2ee init makes it.',
   );
   expect(() => read('{ "virgil": ')).toThrow('back4app.json cannot be read');
 });
