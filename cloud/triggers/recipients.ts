@@ -8,6 +8,8 @@ import { searchCards } from '../virgil-cloud/cards';
 import { type Fault, faultOfField, type RecipientsCheck, type Save } from './guard';
 
 const MAX_READERS = 100;
+/** How many readers an error names, of several who are left out. */
+const MAX_NAMED = 10;
 // The server's own. It has a hyphen, as no `objectId` of Parse Server's making has.
 const SERVER_IDENTITY = 'e2ee-server';
 
@@ -107,13 +109,18 @@ async function fieldFault(
   const lacks = (who: string) =>
     fault(`is not encrypted for ${who}, who may read the row: encrypt it for every reader.`);
   const stranger = () => fault('is encrypted for somebody who may not read the row: encrypt it for its readers alone.');
+  const caller = user?.id ?? sender ?? '';
   if (keyIds.size < wanted.length) {
     // E3Kit encrypts for the sender by itself.
-    return lacks(others.length === 1 ? named(`${others}`) : `each of ${wanted.length} users`);
+    if (others.length === 1) return lacks(named(`${others}`));
+    const missing = mode === 'report' ? [] : await missingReaders(judgeByCards, caller, wanted, keyIds);
+    const more = missing.splice(MAX_NAMED).length;
+    const all = more > 0 ? [...missing, `${more} more`] : missing;
+    return lacks(all.join(', ') || `each of ${wanted.length} users`);
   }
   if (isNew && keyIds.size > everyone.length) return stranger();
   try {
-    return await judgeByCards(user?.id ?? sender ?? '', everyone, (keyIdsOf) => {
+    return await judgeByCards(caller, everyone, (keyIdsOf) => {
       const strangers = new Set(keyIds);
       let isWhole = true;
       for (const identity of everyone) {
@@ -147,4 +154,23 @@ async function fieldFault(
     const what = 'could not be checked: Virgil Cloud does not answer. Save it again later.';
     return fault(what, Parse.Error.CONNECTION_FAILED);
   }
+}
+
+/**
+ * @param keyIds the recipients of an envelope
+ * @returns the readers of whose keys it names none; nobody, where Virgil Cloud does not tell
+ */
+async function missingReaders(
+  judgeByCards: JudgeByCards,
+  caller: string,
+  readers: string[],
+  keyIds: Set<string>,
+): Promise<string[]> {
+  const missing = judgeByCards(caller, readers, (keyIdsOf) => {
+    if (!readers.every(keyIdsOf)) return;
+    const isMissing = (reader: string) => ![...(keyIdsOf(reader) ?? [])].some(([keyId]) => keyIds.has(keyId));
+    return { fault: readers.filter(isMissing) };
+  });
+  // The save is rejected all the same.
+  return (await missing.catch(() => undefined)) ?? [];
 }

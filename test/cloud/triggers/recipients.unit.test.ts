@@ -159,10 +159,21 @@ describe('ciphertext that is written', () => {
 
   test('is for no fewer', async () => {
     expect(await send(encrypt(alice), [alice, bob])).toBe(notFor(bob.id));
-    expect(await send(encrypt(alice), [alice, bob, carol])).toBe(notFor('each of 3 users'));
     expect(searches).toBe(0);
     expect(await send(encrypt(alice, carol), [alice, bob])).toBe(notFor(bob.id));
     expect(await send(encrypt(bob), [alice])).toBe(notFor(alice.id));
+  });
+
+  test('is for no fewer of several: those are named of whose keys it has none', async () => {
+    const [dave, oldBob] = [somebody(), { ...bob }];
+    bob.key = crypto.generateKeys();
+    publish(bob.id, bob.key, bob.cardId);
+    const readers = [alice, bob, carol, dave];
+    expect(await send(encrypt(alice), readers)).toBe(notFor(`${bob.id}, ${carol.id}, ${dave.id}`));
+    for (const body of [encrypt(alice, bob), encrypt(alice, oldBob)])
+      expect(await send(body, readers)).toBe(notFor(`${carol.id}, ${dave.id}`));
+    expect(await send(encrypt(bob), [alice, carol, bob])).toBe(notFor(`${alice.id}, ${carol.id}`));
+    expect(await send(encrypt(alice), [alice, bob, 'nobodyHere'])).toBe(notFor(`${bob.id}, nobodyHere`));
   });
 
   test('is for no more', async () => {
@@ -212,7 +223,8 @@ describe('ciphertext that is written', () => {
   test('is for at most 100', async () => {
     const readers = Array.from({ length: 101 }, (_, i) => `user${i}`);
     expect(await send(encrypt(alice), readers)).toBe(TOO_MANY);
-    expect(await send(encrypt(alice), readers.slice(1))).toBe(notFor('each of 100 users'));
+    const named = readers.slice(1, 11).join(', ');
+    expect(await send(encrypt(alice), readers.slice(1))).toBe(notFor(`${named}, 90 more`));
   });
 
   test('names its recipients', async () => {
@@ -255,7 +267,8 @@ describe('an update', () => {
     const toOld = { stored: { body: encrypt(alice, old, carol), ACL: acl(alice) } };
     expect(await verdict({ ACL: acl(alice, bob) }, toOld)).toBe('none');
     const newOnes = Array.from({ length: 3 }, somebody);
-    expect(await verdict({ ACL: acl(...newOnes) }, stored())).toBe(notFor('each of 3 users'));
+    const named = newOnes.map(({ id }) => id).join(', ');
+    expect(await verdict({ ACL: acl(...newOnes) }, stored())).toBe(notFor(named));
   });
 
   test('that takes readers away, or changes anything else, asks nobody', async () => {
@@ -347,6 +360,8 @@ describe('Virgil Cloud', () => {
       expect(await send(body, [alice, bob], {}, { log })).toBe('none');
       expect(await send(body, [alice, bob], {}, { log, policy: strict })).toBe(UNAVAILABLE);
       expect(await send(body, [alice, bob], {}, { policy: strict })).toBe(UNAVAILABLE);
+      // It is for too few, whoever they are.
+      expect(await send(encrypt(alice), [alice, bob, carol])).toBe(notFor('each of 3 users'));
       const line = `e2ee recipients: Message: not checked: POST /card/v5/actions/search was answered ${status}.`;
       expect(lines).toEqual([line, line]);
     },
@@ -371,6 +386,7 @@ test('a report names nobody, and says nothing of what would pass', async () => {
   const report = (fault: string) => [`e2ee report: Message: ${fault}`];
   expect(await reported(encrypt(alice, bob), alice, bob)).toEqual([]);
   expect(await reported(encrypt(alice), alice, bob)).toEqual(report(notFor('a user')));
+  expect(await reported(encrypt(alice), alice, bob, carol)).toEqual(report(notFor('each of 3 users')));
   expect(await reported(encrypt(alice, carol), alice, bob)).toEqual(report(notFor('a user')));
   expect(await reported(encrypt(alice, bob), alice, 'nobodyHere')).toEqual(report(noCard('a user')));
   const dave = somebody();
