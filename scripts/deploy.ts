@@ -4,7 +4,7 @@ import { join, relative } from 'node:path';
 import { config as readDotEnv } from 'dotenv';
 import { runCommand } from './command-line/command';
 import { confirm } from './command-line/prompt';
-import { shown } from './command-line/shown';
+import { harmless, shown } from './command-line/shown';
 import { UserError } from './command-line/user-error';
 import { separate } from './deploy/arguments';
 import { B4A_DOWNLOADS, runB4a } from './deploy/b4a';
@@ -118,7 +118,7 @@ function tellLosses(app: LinkedApp, live: Release | Unseen | undefined, uploaded
   const { lost, replaced } = compare(live, uploaded);
   console.log(`Files in the live release: ${live.files.length}.`);
   if (lost.length > 0) {
-    console.log(`It would lose these:\n${list(lost)}`);
+    console.log(`It would lose these:\n${list(named(lost))}`);
     if (uploaded.includes(MAIN) && lost.includes(MAIN)) {
       console.log(
         `The live ${MAIN} is the app's own code: it is not a bundle of ours, and does not require one.`,
@@ -130,7 +130,7 @@ function tellLosses(app: LinkedApp, live: Release | Unseen | undefined, uploaded
     );
   }
   if (replaced.length > 0) {
-    console.log(`These would be replaced by others of the same name:\n${list(replaced)}`);
+    console.log(`These would be replaced by others of the same name:\n${list(named(replaced))}`);
   }
   return lost.length > 0;
 }
@@ -144,18 +144,18 @@ function tellWaysBack(app: LinkedApp, live: Release, kept: string): void {
   cd ${relative('.', kept)} && b4a deploy ${name}`);
   if (changed.length > 0) {
     console.log(
-      `The second way may change these files, because b4a downloads cloud/ as text and they seem not to be text:\n${list(changed)}`,
+      `The second way may change these files, because b4a downloads cloud/ as text and they seem not to be text:\n${list(named(changed))}`,
     );
   }
   if (left.length > 0) {
     console.log(
-      `The second way leaves these files out, because b4a never uploads files with such names:\n${list(left)}`,
+      `The second way leaves these files out, because b4a never uploads files with such names:\n${list(named(left))}`,
     );
   }
 }
 
 async function deploy(app: LinkedApp, words: string[], stop: AbortSignal): Promise<void> {
-  const onOutput = (text: string) => process.stdout.write(text);
+  const onOutput = (text: string) => process.stdout.write(harmless(text));
   const { status } = await runB4a(['deploy', ...words], { stop, onOutput }).catch((error) => {
     if (!stop.aborted) throw error;
     const name = quoted(app.name);
@@ -167,7 +167,12 @@ async function deploy(app: LinkedApp, words: string[], stop: AbortSignal): Promi
 }
 
 function list(lines: string[]): string {
-  return lines.map((line) => `  ${shown(line, MAX_PATH)}`).join('\n');
+  return lines.map((line) => `  ${line}`).join('\n');
+}
+
+/** Files of the live release, whose names come from Back4App. */
+function named(files: string[]): string[] {
+  return files.map((file) => shown(file, MAX_PATH));
 }
 
 /** A word as a shell takes it. */

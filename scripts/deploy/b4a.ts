@@ -25,7 +25,7 @@ const KEY = /(?<=account key:? )"[^"]*"|\b[A-Za-z0-9]{32,}\b/gi;
 
 /**
  * Runs b4a in the project, without any input where there is no terminal. Its stderr is shown line by
- * line, as it arrives, without keys.
+ * line, as it arrives, without keys and without what a terminal obeys.
  *
  * @param options.stop ends b4a when it aborts
  * @param options.limitMs ends b4a after this many milliseconds

@@ -2,6 +2,7 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'nod
 import { join, relative, sep } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { canAsk } from '../command-line/prompt';
+import { harmless } from '../command-line/shown';
 import { UserError } from '../command-line/user-error';
 import { usesBundle } from '../doctor/main-file';
 import { projectRoot } from '../project/bundle';
@@ -64,7 +65,8 @@ export async function downloadRelease(
 
 /** Shows what b4a asks, where somebody can answer. Where it has put the files does not concern the user. */
 function showQuestions(text: string): void {
-  if (canAsk) process.stderr.write(text.replace(/^Successfully downloaded Cloud Code to .*\n/m, ''));
+  if (canAsk)
+    process.stderr.write(harmless(text.replace(/^Successfully downloaded Cloud Code to .*\n/m, '')));
 }
 
 function filesIn(folder: string): string[] {

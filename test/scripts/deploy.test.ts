@@ -721,3 +721,10 @@ test('names of files in the live release are printed whole, and escaped', async 
   expect(stdout).toContain(`  ${long}\n`);
   expect(obeyedIn(stdout)).toBeUndefined();
 });
+
+test('what Back4App says through b4a is shown without what a terminal obeys', async () => {
+  b4a.setAccount({ notice: '\x1b]0;owned\x07\u202Ea notice' });
+  const { stdout, stderr } = await deploy(['--dry-run']);
+  expect(stderr).toContain('\\u{1b}]0;owned\\u{7}\\u{202e}a notice\n');
+  expect(obeyedIn(stdout + stderr)).toBeUndefined();
+});
