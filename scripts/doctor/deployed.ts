@@ -69,7 +69,7 @@ function whyFailed({ body }: Answer): string {
   if (error.startsWith('Invalid function')) return 'is not there: npm run deploy.';
   if (error.includes('Cannot convert undefined or null to object')) {
     return (
-      'cannot ask the database: the server has router 2.3, with which every query from Cloud Code fails. Install router 2.2.0 there ' +
+      'cannot ask the database: the server has router 2.3, with which queries from Cloud Code fail. There, run npm install --save-exact router@2.2.0 ' +
       '(docs/self-hosting.md).'
     );
   }

@@ -960,7 +960,7 @@ describe('an app with code of its own', () => {
   });
 
   test.each([
-    ['Cannot convert undefined or null to object', /Install router 2\.2\.0/],
+    ['Cannot convert undefined or null to object', /npm install --save-exact router@2\.2\.0/],
     ['any other text', /another function of this name/],
     ['Invalid function: "virgil-jwt"', /is not there: npm run deploy/],
     ['virgil-jwt is not configured on this server; its log says what to mend.', /set the VIRGIL_ variables/],
