@@ -10,14 +10,14 @@ const MAX_FIELDS = 100;
  * Rejects a write that lets an identity change hands: a user's `objectId` is the identity, and on PostgreSQL Parse Server lets
  * users write their own.
  * @throws Parse.Error 119 for an `objectId` that changes, or a new user's own one that cannot be an identity; 142 for more
- *   than 100 fields at once, or what would crash the trigger of an app
+ *   than 100 fields at once without the master key, or what would crash the trigger of an app
  */
-export function checkUserWrite({ where, body }: Write): void {
+export function checkUserWrite({ where, body, auth }: Write): void {
   const fields = Object.keys(body);
-  const fault =
-    fields.length > MAX_FIELDS
-      ? `is sent more than ${MAX_FIELDS} fields at once: send those that have changed.`
-      : unstorable(body);
+  const isTooMany = fields.length > MAX_FIELDS && !auth.isMaster;
+  const fault = isTooMany
+    ? `is sent more than ${MAX_FIELDS} fields at once: send those that have changed.`
+    : unstorable(body);
   if (fault) throw new Parse.Error(Parse.Error.VALIDATION_ERROR, `_User ${fault}`);
   if (fields.some((field) => field.startsWith('objectId.'))) throw changedId();
   if ('objectId' in body) checkId(body.objectId, where);

@@ -437,6 +437,7 @@ describe('a write is rejected before Parse Server makes an object of it', () => 
       expect(await create('_User', fields(101))).toBe(limit);
       expect(await update('_User', fields(101, 'f.'))).toBe(limit);
       expect(await create('_User', fields(100))).toBe('written');
+      expect(await create('_User', fields(101), { isMaster: true })).toBe('written');
       expect(await create('_User', { photo: FILE })).toBe(notStorable('_User'));
     });
 
