@@ -154,7 +154,8 @@ describe('two servers', () => {
       const page = `/classes/Diary/${old.body.objectId}`;
       expect(await read(updated, page)).toMatchObject({ note });
       expect((await updated.call('POST', '/classes/Diary', { note }, user)).body.code).toBe(142);
-      expect((await update(updated, page, { note })).body.code).toBe(142);
+      expect((await update(updated, page, { note: `${note} again` })).body.code).toBe(142);
+      expect((await update(updated, page, { note, mood: 'fair' })).status).toBe(200); // the old text, unchanged
       expect((await update(updated, page, { mood: 'good' })).status).toBe(200);
       expect(await read(one, page)).toMatchObject({ note, mood: 'good' });
       expect((await update(updated, page, { note: first })).status).toBe(200);
