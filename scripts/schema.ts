@@ -1,80 +1,32 @@
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { config as readDotEnv } from 'dotenv';
-import { ERASURE_CLASS } from '../cloud/triggers/erasure';
 import { runCommand } from './command-line/command';
-import { type ClassSchema, givenMasterKey, inShort, ParseApp } from './command-line/parse-app';
+import { givenMasterKey, inShort, ParseApp } from './command-line/parse-app';
 import { canAsk, confirm } from './command-line/prompt';
 import { say } from './command-line/shown';
 import { UserError } from './command-line/user-error';
 import { projectRoot } from './project/bundle';
-import { ERASURE_FIELDS } from './project/erasure-class';
-import {
-  inWords,
-  isForAnyUser,
-  type Limit,
-  OPERATIONS,
-  type Permissions,
-  tightened,
-} from './project/permissions';
-import { type Column, columnOf, fieldsOf, readPolicy, typeName, wrongTypes } from './project/policy';
-
-/** Who may do what in a class of the policy, at most. The guard and each row's ACL see to the rest. */
-const PERMISSIONS: Record<string, Limit> = { ...limitAll('signed-in users'), addField: 'nobody' };
-
-/** Nobody may do anything in the class of erasures: the server has the master key. */
-const CLOSED = limitAll('nobody');
-
-/** What a class is to be. */
-interface Wanted {
-  className: string;
-  fields: Record<string, Column>;
-  limits: Record<string, Limit>;
-  isReporting?: boolean;
-  /** What is wrong with the fields that there are. */
-  faults: string[];
-}
-
-/** What is to be done to a class, and the body of the request that does it. */
-interface Change {
-  className: string;
-  /** The class as it is; undefined where there is none yet. */
-  existing?: ClassSchema;
-  body: object;
-  /** The permissions that the class has afterwards. */
-  permissions: Permissions;
-  /** For the user. */
-  lines: string[];
-  /** What comes when the class is no more in `mode: "report"`. */
-  held: string[];
-  /** What only the user can mend. */
-  faults: string[];
-}
+import { changeOf, changesOf } from './project/class-changes';
+import { inWords, isForAnyUser, type Permissions } from './project/permissions';
+import { readPolicy } from './project/policy';
 
 runCommand('schema', async (values) => {
   readDotEnv({ quiet: true });
   const app = new ParseApp(values, process.env);
-  const { classes, virgil } = readPolicy(join(projectRoot, 'back4app.json'));
+  const policy = readPolicy(join(projectRoot, 'back4app.json'));
   const masterKey = await givenMasterKey(process.env, canAsk);
   if (!masterKey) throw new UserError('The schema needs the master key: set PARSE_MASTER_KEY.');
 
   const schemas = await app.schemas(masterKey);
-  const ofPolicy = Object.entries(classes).map(([className, policy]) => ({
-    className,
-    fields: Object.fromEntries(fieldsOf(policy).map((field) => [field, columnOf(policy, field)])),
-    limits: PERMISSIONS,
-    isReporting: policy.mode === 'report',
-    faults: wrongTypes(policy, schemas.get(className)?.fields ?? {}),
-  }));
-  const ofErasure = { className: ERASURE_CLASS, fields: ERASURE_FIELDS, limits: CLOSED, faults: [] };
+  const users = schemas.get('_User');
   const ofUsers = { className: '_User', fields: {}, limits: { addField: 'nobody' as const }, faults: [] };
-  const users = schemas.get('_User')?.classLevelPermissions;
-  const wanted: Wanted[] = [
-    ...ofPolicy,
-    ...(virgil.eraseDeletedUsers ? [ofErasure] : []),
-    ...(users && isForAnyUser(users, 'addField') ? [ofUsers] : []),
+  const all = [
+    ...changesOf(policy, schemas),
+    ...(users?.classLevelPermissions && isForAnyUser(users.classLevelPermissions, 'addField')
+      ? [changeOf(ofUsers, users)]
+      : []),
   ];
-  const all = wanted.map((one) => changeOf(one, schemas.get(one.className)));
   const faults = all.flatMap((change) => change.faults);
   if (faults.length > 0) {
     throw new UserError(
@@ -90,7 +42,7 @@ runCommand('schema', async (values) => {
     say([`${className}${existing ? '' : ' (new)'}`, ...lines].join('\n  '));
   }
   for (const { className, existing, permissions } of all) {
-    if (existing && Object.hasOwn(classes, className))
+    if (existing && Object.hasOwn(policy.classes, className))
       await nameOpenRows(app, className, permissions, masterKey);
   }
   if (changes.length === 0) {
@@ -116,52 +68,6 @@ runCommand('schema', async (values) => {
     say(`${className} is done.`);
   }
 });
-
-/**
- * Adds the fields that are missing, and holds each permission to its limit; takes nothing else away, and gives nobody a right
- * in a class that there is. A class that only reports keeps its permissions: those of the policy would shut clients out.
- */
-function changeOf(
-  { className, fields, limits, isReporting, faults }: Wanted,
-  existing?: ClassSchema,
-): Change {
-  const missing = Object.entries(fields).filter(([field]) => !existing?.fields[field]);
-  const before = existing?.classLevelPermissions ?? {};
-  const different = Object.entries(limits)
-    .map(([operation, limit]) => [operation, tightened(before, operation, limit)] as const)
-    .filter(([operation, permission]) => !existing || !isDeepStrictEqual(before[operation], permission));
-  const isHeldBack = existing !== undefined && isReporting === true;
-  // What else the app's owner has set, such as protectedFields, stays.
-  const after = { ...before, ...Object.fromEntries(different) };
-  const changed = different.map(([operation]) => difference(operation, existing && before, after));
-  const sign = existing ? '~' : '+';
-  const isTightened = different.length > 0 && !isHeldBack;
-  return {
-    className,
-    existing,
-    body: {
-      className,
-      fields: Object.fromEntries(missing),
-      ...(isTightened && { classLevelPermissions: after }),
-    },
-    permissions: isHeldBack ? before : after,
-    lines: [
-      ...missing.map(([field, column]) => `+ field ${field}: ${typeName(column)}`),
-      ...(isHeldBack ? [] : changed.map((line) => `${sign} ${line}`)),
-    ],
-    held: isHeldBack ? changed : [],
-    faults: faults.map((fault) => `${className}.${fault}.`),
-  };
-}
-
-/** Who may do something, before and after, and who loses it. */
-function difference(operation: string, before: Permissions | undefined, after: Permissions): string {
-  const left = inWords(after, operation);
-  if (!before) return `${operation}: ${left}`;
-  const losers = left === 'signed-in users' ? 'callers without a session' : 'all others';
-  const lose = left === 'nobody' ? 'no client may any more' : `${losers} lose it`;
-  return `${operation}: ${inWords(before, operation)} -> ${left} (${lose})`;
-}
 
 /** Tells of rows that nothing but the class's permissions closes to anybody. */
 async function nameOpenRows(
@@ -205,8 +111,4 @@ async function countOpenRows(
     if (error instanceof UserError) return undefined;
     throw error;
   }
-}
-
-function limitAll(limit: Limit): Record<string, Limit> {
-  return Object.fromEntries(OPERATIONS.map((operation) => [operation, limit]));
 }
