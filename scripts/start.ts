@@ -27,8 +27,13 @@ runCommand('start', async ({ fresh }) => {
   const stop = async () => {
     for (const step of undo.splice(0).reverse()) await step();
   };
+  let isStopping = false;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => stop().then(() => process.exit(0)));
+    // The signal comes again, when the server of GraphQL has stopped itself: it must not end us before we have stopped.
+    process.on(signal, () => {
+      if (!isStopping) stop().then(() => process.exit(0));
+      isStopping = true;
+    });
   }
   try {
     await start(environment, folder, undo);
@@ -46,6 +51,9 @@ async function start(environment: NodeJS.ProcessEnv, folder: string, undo: (() =
   const cloud = isPackaged ? join(projectRoot, 'cloud/main.js') : join(folder, 'main.js');
   if (isPackaged && !existsSync(cloud))
     throw new UserError(`${cloud} is not there: npx --no -- back4app-e2ee init.`);
+  const { version } = require('parse-server/package.json');
+  if (Number.parseInt(version, 10) < 6)
+    throw new UserError(`The local stack needs Parse Server 6 to 9, and this project has ${version}.`);
   const host = environment.HOST || '127.0.0.1';
   const appId = environment.PARSE_APP_ID || 'e2ee-local';
 
@@ -62,8 +70,9 @@ async function start(environment: NodeJS.ProcessEnv, folder: string, undo: (() =
   undo.push(() => server.close());
   const url = `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
 
-  addDevelopmentCredentials(folder, environment);
-  environment.VIRGIL_API_URL ||= `${url.replace(/0\.0\.0\.0|\[::\]/, 'localhost')}/virgil`;
+  const isMade = addDevelopmentCredentials(folder, environment);
+  const virgilUrl = `${await urlOnThisMachine(app, url, undo)}/virgil`;
+  environment.VIRGIL_API_URL ||= virgilUrl;
   const page = isPackaged ? undefined : openPage(appId, policy); // while the database opens
   page?.catch(() => {}); // until it is awaited
   const database = await openDatabase(folder, environment, console.log);
@@ -87,9 +96,10 @@ async function start(environment: NodeJS.ProcessEnv, folder: string, undo: (() =
       logsFolder,
       filesFolder: join(folder, 'files'),
       host: environment.HOST,
-      classes: policy.classes,
+      policy,
+      isOwnDatabase: Boolean(environment.DATABASE_URI),
     }).catch((error: Error) => {
-      if (!environment.DATABASE_URI) throw error;
+      if (!environment.DATABASE_URI || !isOfDatabase(error)) throw error;
       throw new UserError(`Parse Server cannot start on ${database.name}: ${error.message}`);
     }),
   );
@@ -99,7 +109,29 @@ async function start(environment: NodeJS.ProcessEnv, folder: string, undo: (() =
   }
   ready = true;
   console.log(table(url, appId, database.name, virgilCloud, folder));
+  if (typeof virgilCloud !== 'string') console.log(forAnotherServer(virgilUrl, folder, isMade));
+  console.log('\n  Ctrl-C stops it.');
   process.send?.({ url }); // for a process that has started this one
+}
+
+/**
+ * The URL by which servers on this machine call this one: they speak http:// to this machine alone. Where `HOST` is another
+ * of its addresses, the same port of 127.0.0.1 is taken too.
+ */
+async function urlOnThisMachine(app: express.Express, url: string, undo: (() => unknown)[]): Promise<string> {
+  const { hostname, port } = new URL(url);
+  if (['127.0.0.1', 'localhost', '[::1]'].includes(hostname)) return url;
+  if (['0.0.0.0', '[::]'].includes(hostname)) return `http://localhost:${port}`;
+  const server = createServer(app);
+  await listen(server, '127.0.0.1', Number(port));
+  undo.push(() => server.close());
+  return `http://127.0.0.1:${port}`;
+}
+
+/** Whether MongoDB, PostgreSQL or the way there has failed, and not the app's Cloud Code. */
+function isOfDatabase(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  return error.name.startsWith('Mongo') || 'severity' in error || 'syscall' in error;
 }
 
 /** The page of this repository, which the package leaves out. */
@@ -194,7 +226,23 @@ function table(
     '  Try it: sign up a user, and get a session token.',
     `  curl -H 'X-Parse-Application-Id: ${appId}' -H 'X-Parse-Revocable-Session: 1' \\`,
     `    -H 'Content-Type: application/json' -d '{"username":"alice","password":"secret"}' ${url}/parse/users`,
+  ].join('\n');
+}
+
+/**
+ * The lines for a shell, from which a Parse Server of the user's own then works with this Virgil Cloud.
+ *
+ * @param isMade whether the Virgil application is the one in the folder. Its App Key is not for a terminal
+ */
+function forAnotherServer(virgilUrl: string, folder: string, isMade: boolean): string {
+  const file = JSON.stringify(join(folder, 'credentials.json'));
+  const variables = `Object.entries(require(${file})).filter(([name]) => name.startsWith("VIRGIL_"))`;
+  return [
     '',
-    '  Ctrl-C stops it.',
+    '  Your own Parse Server with this Virgil Cloud: in its shell, before it starts.',
+    `  export VIRGIL_API_URL=${virgilUrl}`,
+    isMade
+      ? `  export $(node -p '${variables}.map((pair) => pair.join("=")).join(" ")')`
+      : '  Also export VIRGIL_APP_ID, VIRGIL_APP_KEY_ID and VIRGIL_APP_KEY, as this server has them.',
   ].join('\n');
 }

@@ -216,7 +216,7 @@ export const commands = {
     example: 'npm run screenshot',
   },
   'test:oldest': {
-    does: 'Runs the tests of cloud/ and of schema on the oldest Parse Server that the bundle supports, which it downloads.',
+    does: 'Runs the tests of cloud/ and of schema on Parse Server 5.6, which it downloads, and the local stack on 6, 7, 8 and 9.',
     options: {},
     environment: {},
     example: 'npm run test:oldest',

@@ -9,13 +9,17 @@ import { VIRGIL_VARIABLES } from '../../cloud/credentials';
  * filled in.
  *
  * @param folder the local server's state; it must exist
+ * @returns whether the Virgil application is the one that was made
  */
-export function addDevelopmentCredentials(folder: string, environment: NodeJS.ProcessEnv): void {
+export function addDevelopmentCredentials(folder: string, environment: NodeJS.ProcessEnv): boolean {
   const file = join(folder, 'credentials.json');
   if (!existsSync(file)) writeFileSync(file, JSON.stringify(makeCredentials(), null, 2), { mode: 0o600 });
   const made = JSON.parse(readFileSync(file, 'utf8')) as Record<string, string>;
-  const names = VIRGIL_VARIABLES.some((name) => environment[name]) ? [] : VIRGIL_VARIABLES;
-  for (const name of [...names, 'PARSE_MASTER_KEY']) environment[name] ||= made[name];
+  const isMade = !VIRGIL_VARIABLES.some((name) => environment[name]);
+  for (const name of [...(isMade ? VIRGIL_VARIABLES : []), 'PARSE_MASTER_KEY']) {
+    environment[name] ||= made[name];
+  }
+  return isMade;
 }
 
 function makeCredentials(): Record<string, string> {

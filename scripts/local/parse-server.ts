@@ -1,14 +1,18 @@
 import type { EventEmitter } from 'node:events';
 import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Express } from 'express';
 import { ParseGraphQLServer, ParseServer } from 'parse-server';
 import type { Policy } from '../../cloud/policy';
-import { ERASURE_CLASS } from '../../cloud/triggers/erasure';
-import { ERASURE_FIELDS } from '../project/erasure-class';
-import { type Column, columnOf } from '../project/policy';
+import type { ClassSchema } from '../command-line/parse-app';
+import { asTyped } from '../command-line/typed';
+import { changesOf } from '../project/class-changes';
 import { filesAdapterFor } from './files-adapter';
 import { hostsOf } from './host-check';
+
+// Without types.
+const { FileUploadOptions } = require('parse-server/lib/Options/Definitions');
 
 interface ParseServerSettings {
   appId: string;
@@ -23,28 +27,10 @@ interface ParseServerSettings {
   filesFolder: string;
   /** The variable `HOST`. */
   host?: string;
-  classes: Policy['classes'];
+  policy: Policy;
+  /** Whether the database is the user's own, and not one that we have made. */
+  isOwnDatabase: boolean;
 }
-
-// Options whose default changes in the next Parse Server, at their new values: it warns of each one left out.
-const NEXT_DEFAULTS = {
-  pages: { encodePageParamHeaders: true },
-  readOnlyMasterKeyIps: ['127.0.0.1', '::1'],
-  requestComplexity: {
-    includeDepth: 10,
-    includeCount: 100,
-    subqueryDepth: 10,
-    queryDepth: 10,
-    graphQLDepth: 20,
-    graphQLFields: 200,
-    batchRequestLimit: 100,
-  },
-  protectedFieldsOwnerExempt: false,
-  protectedFieldsTriggerExempt: true,
-  protectedFieldsSaveResponseExempt: false,
-  installation: { duplicateDeviceTokenActionEnforceAuth: true },
-  allowAggregationForReadOnlyMasterKey: false,
-};
 
 /**
  * Starts Parse Server with LiveQuery and GraphQL on a web server that listens already.
@@ -59,30 +45,31 @@ export async function startParseServer(
   url: string,
   settings: ParseServerSettings,
 ): Promise<() => Promise<void>> {
-  const { appId, masterKey, databaseURI, databaseOptions, cloud, logsFolder, filesFolder, host, classes } =
+  const { appId, masterKey, databaseURI, databaseOptions, cloud, logsFolder, filesFolder, host, policy } =
     settings;
   const options = {
-    ...NEXT_DEFAULTS,
     appId,
     masterKey,
+    masterKeyIps: ['127.0.0.1', '::1', ...ownAddress(server)],
     databaseURI,
     databaseOptions,
     cloud,
     logsFolder,
     filesAdapter: filesAdapterFor(databaseURI, filesFolder),
-    // Parse Server refuses rows with files of other hosts.
-    fileUpload: { allowedFileUrlDomains: hostsOf(host) },
+    // Where Parse Server knows the option it rejects rows with files of other hosts; where not, some versions do not start.
+    ...('allowedFileUrlDomains' in FileUploadOptions && {
+      fileUpload: { allowedFileUrlDomains: hostsOf(host) },
+    }),
     serverURL: `${url}/parse`,
     allowClientClassCreation: false,
-    liveQuery: { classNames: Object.keys(classes) },
-    // Keeps what functions return (tokens) and what triggers see (rows) out of the log, at any logLevel.
-    logLevel: 'warn', // which shows the lines of a class that only reports
+    liveQuery: { classNames: Object.keys(policy.classes) },
+    // Shows the lines of a class that only reports, and neither what functions return nor what triggers see.
+    logLevel: 'warn',
     silent: true, // on the terminal; the table says where the logs are
-    logLevels: { cloudFunctionSuccess: 'silent', triggerBeforeSuccess: 'silent', triggerAfter: 'silent' },
     // Its type demands what the server does not.
   } as unknown as Parameters<typeof ParseServer>[0];
   const parseServer = ParseServer(options);
-  await parseServer.start();
+  await startQuietly(parseServer);
   app.use('/parse', parseServer.app);
   const graphQL = new ParseGraphQLServer(parseServer, { graphQLPath: '/graphql' });
   graphQL.applyGraphQL(app);
@@ -94,7 +81,7 @@ export async function startParseServer(
     liveQuerySockets.add(socket);
     socket.once('close', () => liveQuerySockets.delete(socket));
   });
-  await createClasses(`${url}/parse`, appId, masterKey, classes);
+  await alignClasses(`${url}/parse`, settings);
   return () => {
     const stopped = parseServer.handleShutdown();
     // Parse Server leaves these open, and waits until the last browser has gone.
@@ -103,28 +90,59 @@ export async function startParseServer(
   };
 }
 
-/** The policy's classes, which clients may not create, and that of erasures. Plain fields without a type come with the first save. */
-async function createClasses(
+/** Starts Parse Server. It prints an error whole before it throws it: only the caller says what is wrong. */
+async function startQuietly(parseServer: { start(): Promise<unknown> }): Promise<void> {
+  const { error: print } = console;
+  const held: unknown[] = [];
+  let thrown: unknown;
+  console.error = (...line) => (line.length === 1 ? held.push(line[0]) : print(...line));
+  try {
+    await parseServer.start();
+  } catch (error) {
+    thrown = error;
+    throw error;
+  } finally {
+    console.error = print;
+    for (const line of held) if (line !== thrown) print(line);
+  }
+}
+
+/** The one address on which a web server listens: from there this process calls itself. */
+function ownAddress(server: Server): string[] {
+  const { address } = server.address() as AddressInfo;
+  return ['0.0.0.0', '::'].includes(address) ? [] : [address];
+}
+
+/**
+ * Brings the server's classes in line with the policy, as `npm run schema` does: clients may not create any. In a database
+ * of the user's own it changes no class that is there.
+ */
+async function alignClasses(
   serverURL: string,
-  appId: string,
-  masterKey: string,
-  classes: Policy['classes'],
+  { appId, masterKey, policy, isOwnDatabase }: ParseServerSettings,
 ): Promise<void> {
-  const headers = { 'X-Parse-Application-Id': appId, 'X-Parse-Master-Key': masterKey };
+  const headers = {
+    'X-Parse-Application-Id': appId,
+    'X-Parse-Master-Key': masterKey,
+    'Content-Type': 'application/json',
+  };
   const schemas = `${serverURL}/schemas`;
-  const existing = (await (await fetch(schemas, { headers })).json()) as { results: { className: string }[] };
-  const wanted: [string, Record<string, Column>][] = Object.entries(classes).map(([className, policy]) => {
-    const { encrypted, sender, types, files = [] } = policy;
-    const typed = [...encrypted, ...files, ...(sender ? [sender] : []), ...Object.keys(types)];
-    return [className, Object.fromEntries(typed.map((field) => [field, columnOf(policy, field)]))];
-  });
-  for (const [className, fields] of [...wanted, [ERASURE_CLASS, ERASURE_FIELDS] as const]) {
-    if (existing.results.some((schema) => schema.className === className)) continue;
-    const answer = await fetch(`${schemas}/${className}`, {
-      method: 'POST',
-      headers: { ...headers, 'Content-Type': 'application/json' },
-      body: JSON.stringify({ className, fields }),
+  const answer = (await (await fetch(schemas, { headers })).json()) as { results: ClassSchema[] };
+  const existing = new Map(answer.results.map((schema) => [schema.className, schema]));
+  const changes = changesOf(policy, existing).filter((change) => !change.existing || !isOwnDatabase);
+  const faults = changes.flatMap((change) => change.faults);
+  if (faults.length > 0) {
+    const lines =
+      `A type cannot be changed while the field is there:\n  ${faults.join('\n  ')}\n` +
+      'Name another field in back4app.json, or another type; or begin anew: npm start -- --fresh';
+    console.log(asTyped(lines));
+  }
+  for (const change of changes.filter(({ lines }) => lines.length > 0)) {
+    const response = await fetch(`${schemas}/${change.className}`, {
+      method: change.existing ? 'PUT' : 'POST',
+      headers,
+      body: JSON.stringify(change.body),
     });
-    if (!answer.ok) throw new Error(`Class ${className} cannot be created: ${await answer.text()}`);
+    if (!response.ok) throw new Error(`Class ${change.className} cannot be made: ${await response.text()}`);
   }
 }

@@ -6,7 +6,7 @@ import { packageRoot } from '../project/bundle';
 export const PARTS = [
   'parse-server',
   'express',
-  'router', // in the version that Parse Server reaches into
+  'router', // in this version: with a later one, each query of Cloud Code fails on Parse Server 8 and 9
   '@electric-sql/pglite',
   '@electric-sql/pglite-socket',
   'mongodb',
@@ -16,17 +16,20 @@ export const PARTS = [
 
 /** @returns the command that installs those that are missing, in a sentence; undefined where none is */
 export function partsToInstall(): string | undefined {
-  const missing = PARTS.filter((part) => !isInstalled(part));
-  if (missing.length === 0) return undefined;
   const { devDependencies } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8'));
+  const missing = PARTS.filter((part) =>
+    part === 'router' ? !isInstalled(part, devDependencies[part]) : !isInstalled(part),
+  );
+  if (missing.length === 0) return undefined;
   const install = missing.map((part) => `${part}@${devDependencies[part]}`).join(' ');
   return `The local stack needs Parse Server, its databases and Virgil's libraries, which the package leaves out. Once, in this folder:\n  npm i -D -E ${install}`;
 }
 
-function isInstalled(part: string): boolean {
+/** @param version default: any */
+function isInstalled(part: string, version?: string): boolean {
   try {
     require.resolve(part);
-    return true;
+    return version === undefined || require(`${part}/package.json`).version === version;
   } catch {
     return false;
   }

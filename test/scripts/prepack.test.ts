@@ -1,18 +1,11 @@
-import { spawn, spawnSync } from 'node:child_process';
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
-import { dirname, join } from 'node:path';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { commands } from '../../scripts/command-line/commands';
 import { PARTS } from '../../scripts/local/parts';
-import { allFeatures, bundle, openBundle, projectRoot } from '../../scripts/project/bundle';
+import { allFeatures, bundle, openBundle } from '../../scripts/project/bundle';
 import { readPolicy } from '../../scripts/project/policy';
+import { failToStart, prepareDatabase, startLocalServer } from '../support/local-server';
 import { packPackage, type TestApp } from '../support/package';
 import { restClient } from '../support/rest';
 
@@ -201,33 +194,36 @@ describe('start', () => {
     expect(stderr.trim().split('\n').at(-1)).toBe(`  npm i -D -E ${parts.join(' ')}`);
   });
 
+  test('wants the router with which Parse Server 8 and 9 can query, in place of a later one', async () => {
+    const other = tarball.makeApp({
+      'node_modules/router/package.json': '{ "name": "router", "version": "2.3.0" }',
+      'node_modules/router/index.js': '',
+    });
+    expect((await other.run('start')).stderr).toContain(' router@2.2.0 ');
+  });
+
+  test("prints an error of the app's own main.js once, with its stack", async () => {
+    const broken = tarball.makeApp({
+      'back4app.json': JSON.stringify(policy),
+      'cloud/main.js': "require('./e2ee');\nthrow new Error('It is broken.');\n",
+    });
+    broken.addParts();
+    prepareDatabase(broken.folder);
+    const { code, printed } = await failToStart({ folder: broken.folder, program: broken.program });
+    expect(code).toBe(1);
+    expect(printed.match(/Error: It is broken\.\n {4}at .*cloud\/main\.js:2/g)).toHaveLength(1);
+  });
+
   test("with them runs the app's own main.js on the local stack, without the page", async () => {
-    const modules = join(app.folder, 'node_modules');
     // Where pnpm has it: out of sight of the app's own packages.
     const store = `${app.folder}-store`;
     renameSync(app.package, store);
     symlinkSync(store, app.package);
-    for (const part of PARTS) {
-      mkdirSync(dirname(join(modules, part)), { recursive: true });
-      symlinkSync(join(projectRoot, 'node_modules', part), join(modules, part));
-    }
-    const child = spawn(process.execPath, [join(app.package, 'dist/back4app-e2ee.js'), 'start'], {
-      cwd: app.folder,
-      env: { PATH: process.env.PATH, HOME: app.folder, PORT: '0', DATABASE: 'postgres' },
-      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-    });
-    const ended = new Promise<number | null>((done) => child.once('close', done));
-    let printed = '';
-    for (const stream of [child.stdout, child.stderr]) {
-      stream?.setEncoding('utf8').on('data', (text: string) => {
-        printed += text;
-      });
-    }
+    app.addParts();
+    prepareDatabase(app.folder);
+    const server = await startLocalServer({ folder: app.folder, program: app.program });
     try {
-      const url = await new Promise<string>((done, fail) => {
-        child.once('message', (message) => done((message as { url: string }).url));
-        ended.then(() => fail(new Error(printed)));
-      });
+      const { url } = server;
       const { PARSE_MASTER_KEY } = JSON.parse(
         readFileSync(join(app.folder, '.local/credentials.json'), 'utf8'),
       );
@@ -239,10 +235,9 @@ describe('start', () => {
       const save = await client.call('POST', '/classes/Note', { text: 'plain', from }, { sessionToken });
       expect(save.body.code).toBe(142);
       expect((await fetch(url)).status).toBe(404);
-      expect(printed).not.toContain('See it work');
+      expect(server.printed()).not.toContain('See it work');
     } finally {
-      child.kill();
+      expect(await server.interrupt()).toBe(0);
     }
-    expect(await ended).toBe(0);
   });
 });

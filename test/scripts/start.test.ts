@@ -1,7 +1,8 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
+import { networkInterfaces, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Jwt } from 'virgil-sdk';
 import { WebSocket } from 'ws';
@@ -24,6 +25,8 @@ function newFolder(): string {
   return folder;
 }
 
+const SIGNED_IN = { requiresAuthentication: true };
+
 const credentialsOf = (folder: string) =>
   JSON.parse(readFileSync(join(folder, '.local/credentials.json'), 'utf8')) as Record<string, string>;
 
@@ -34,21 +37,32 @@ const clientOf = ({ url }: LocalServer, folder: string) =>
     masterKey: credentialsOf(folder).PARSE_MASTER_KEY as string,
   });
 
-test.each([undefined, '0.0.0.0'])('its server asks the local Virgil Cloud, with HOST %s', async (HOST) => {
-  const project = makeProject();
-  const Message = { encrypted: ['body'], plain: [], recipients: 'acl', recipientsOutage: 'refuse' };
-  project.write('back4app.json', JSON.stringify({ virgil: { tokenTtlSeconds: 1200 }, classes: { Message } }));
-  const { folder } = project;
-  prepareDatabase(folder);
-  const server = await startLocalServer({ folder, project: folder, environment: HOST ? { HOST } : {} });
-  const client = clientOf(server, folder);
-  const user = await client.signUp();
-  const row = { body: envelopeMaker(await loadVirgilCrypto())(), ACL: { [user.id]: { read: true } } };
-  const { body } = await client.call('POST', '/classes/Message', row, user);
-  await server.kill();
-  project.remove();
-  expect(body).toEqual({ code: 142, error: expect.stringMatching(/has no card/) });
-});
+/** Of this machine in its network, where it is in one. */
+const address = Object.values(networkInterfaces())
+  .flat()
+  .find((one) => one && !one.internal && one.family === 'IPv4')?.address;
+
+test.each([undefined, '0.0.0.0', ...(address ? [address] : [])])(
+  'its server asks the local Virgil Cloud, with HOST %s',
+  async (HOST) => {
+    const project = makeProject();
+    const Message = { encrypted: ['body'], plain: [], recipients: 'acl', recipientsOutage: 'refuse' };
+    project.write(
+      'back4app.json',
+      JSON.stringify({ virgil: { tokenTtlSeconds: 1200 }, classes: { Message } }),
+    );
+    const { folder } = project;
+    prepareDatabase(folder);
+    const server = await startLocalServer({ folder, project: folder, environment: HOST ? { HOST } : {} });
+    const client = clientOf(server, folder);
+    const user = await client.signUp();
+    const row = { body: envelopeMaker(await loadVirgilCrypto())(), ACL: { [user.id]: { read: true } } };
+    const { body } = await client.call('POST', '/classes/Message', row, user);
+    await server.kill();
+    project.remove();
+    expect(body).toEqual({ code: 142, error: expect.stringMatching(/has no card/) });
+  },
+);
 
 describe('npm start', () => {
   const folder = newFolder();
@@ -74,6 +88,21 @@ describe('npm start', () => {
     expect(await response.json()).toMatchObject({ sessionToken: expect.stringMatching(/^r:/) });
   });
 
+  test('prints the lines with which another Parse Server works with this Virgil Cloud', () => {
+    const [, lines = ''] =
+      /: in its shell, before it starts\.\n((?: {2}export .*\n){2})/.exec(server.printed()) ?? [];
+    const { stdout } = spawnSync('sh', ['-c', `${lines} env`], { encoding: 'utf8' });
+    const { PARSE_MASTER_KEY: _key, ...virgil } = credentialsOf(folder);
+    const set = stdout.split('\n').filter((line) => /^(VIRGIL|PARSE)_/.test(line));
+    const expected = { ...virgil, VIRGIL_API_URL: `${server.url}/virgil` };
+    expect(set.sort()).toEqual(
+      Object.entries(expected)
+        .map((pair) => pair.join('='))
+        .sort(),
+    );
+    expect(server.printed()).not.toContain(virgil.VIRGIL_APP_KEY);
+  });
+
   test('is healthy', async () => {
     const response = await fetch(`${server.url}/health`);
     expect([response.status, await response.json()]).toEqual([200, { status: 'ok' }]);
@@ -96,6 +125,24 @@ describe('npm start', () => {
       (await client.call('POST', '/classes/Message', { body: 'text', senderId: 'x' }, user)).body.code,
     ).toBe(142);
     expect((await client.call('POST', '/classes/Other', {}, user)).body.code).toBe(119);
+  });
+
+  test('the doctor finds no fault, without a run of schema', async () => {
+    const project = makeProject();
+    const { username } = await clientOf(server, folder).signUp();
+    const { status, stdout } = await project.run(
+      'doctor',
+      ['--server', `${server.url}/parse`, '--app-id', 'e2ee-local'],
+      {
+        ...credentialsOf(folder),
+        VIRGIL_API_URL: `${server.url}/virgil`,
+        DOCTOR_USER: username,
+        DOCTOR_PASSWORD: 'a password',
+      },
+    );
+    project.remove();
+    expect([status, stdout]).toEqual([0, expect.not.stringMatching(/^fault/m)]);
+    expect(stdout).toMatch(/^ok +Message permissions /m);
   });
 
   const EVERY_PATH = [
@@ -190,7 +237,10 @@ describe('npm start', () => {
     expect(printed.trim()).toMatch(/^\S+\.local is in use by process \d+: .+$/);
   });
 
-  test('Ctrl-C does not wait for an open LiveQuery, and is no error', async () => {
+  test('Ctrl-C does not wait for an open LiveQuery, and is no error, even where GraphQL was used', async () => {
+    const headers = { 'Content-Type': 'application/json', 'X-Parse-Application-Id': 'e2ee-local' };
+    const query = { method: 'POST', headers, body: '{ "query": "{ health }" }' };
+    expect((await fetch(`${server.url}/graphql`, query)).status).toBe(200);
     const socket = new WebSocket(`${server.url.replace('http', 'ws')}/parse`);
     await new Promise((done) => socket.once('open', done));
     const closed = new Promise((done) => socket.once('close', done));
@@ -229,6 +279,43 @@ describe('npm start', () => {
   });
 });
 
+test('a start brings its classes in line with a policy that has changed, and leaves those of another database', async () => {
+  const project = makeProject();
+  const { folder } = project;
+  const write = (plain: object) => {
+    const classes = { Message: { encrypted: ['body'], plain } };
+    project.write('back4app.json', JSON.stringify({ virgil: { tokenTtlSeconds: 1200 }, classes }));
+  };
+  const message = { fields: {}, classLevelPermissions: {} as Record<string, object> };
+  const start = async () => {
+    const server = await startLocalServer({ folder, project: folder });
+    const client = clientOf(server, folder);
+    const { body } = await client.call('GET', '/schemas/Message', undefined, { master: true });
+    Object.assign(message, body);
+    return { server, client };
+  };
+  prepareDatabase(folder);
+  write({ size: 'String' });
+  const { server, client } = await start();
+  expect(message.fields).toMatchObject({ body: { type: 'String' }, size: { type: 'String' } });
+  expect(message.classLevelPermissions).toMatchObject({ find: SIGNED_IN, addField: {} });
+  const open = { classLevelPermissions: { ...message.classLevelPermissions, find: { '*': true } } };
+  await client.call('PUT', '/schemas/Message', open, { master: true });
+  await server.interrupt();
+
+  write({ size: 'Number', sentAt: 'Date' });
+  const again = await start();
+  await again.server.kill();
+  project.remove();
+  const { find } = message.classLevelPermissions;
+  const isNamed = again.server.printed().includes('Message.size is of type String, and must be Number.');
+  expect({ find, isNamed, hasDate: 'sentAt' in message.fields }).toEqual(
+    onPGlite
+      ? { find: SIGNED_IN, isNamed: true, hasDate: true }
+      : { find: { '*': true }, isNamed: false, hasDate: false },
+  );
+});
+
 test('.env comes before what .local/ holds, and the environment before .env', async () => {
   const folder = newFolder();
   writeFileSync(
@@ -247,6 +334,7 @@ test('.env comes before what .local/ holds, and the environment before .env', as
     // With a Virgil application of the user's own, half configured, nothing is filled in behind the back.
     const { body } = await client.run('virgil-jwt', {}, await client.signUp());
     expect(body.code).toBe(141);
+    expect(server.printed()).toContain('not running: ');
   } finally {
     await server.kill();
   }

@@ -25,6 +25,8 @@ interface StartOptions {
   folder: string;
   /** A copy of this project to start. */
   project?: string;
+  /** The package's program to start instead. */
+  program?: string;
   args?: string[];
   environment?: Record<string, string>;
 }
@@ -37,19 +39,15 @@ export function prepareDatabase(folder: string): void {
 function spawnStart({
   folder,
   project = projectRoot,
+  program,
   args = [],
   environment = {},
 }: StartOptions): [ChildProcess, () => string] {
+  const tsx = ['--import', pathToFileURL(require.resolve('tsx')).href, join(project, 'scripts/start.ts')];
   const child = spawn(
     process.execPath,
     // For a test's few queries V8 would spend more on compiling PGlite well than it saves.
-    [
-      '--liftoff-only',
-      '--import',
-      pathToFileURL(require.resolve('tsx')).href,
-      join(project, 'scripts/start.ts'),
-      ...args,
-    ],
+    ['--liftoff-only', ...(program ? [program, 'start'] : tsx), ...args],
     {
       cwd: folder,
       // What a killed server leaves goes with the folder.

@@ -1,13 +1,23 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { PARTS } from '../../scripts/local/parts';
+import { projectRoot } from '../../scripts/project/bundle';
 import { makeProject } from './project';
 import { type Commands, commandsIn, type Run } from './run';
 
 export interface TestApp extends Commands {
   /** Where npm has put the package. */
   package: string;
+  /** The package's program. */
+  program: string;
+  /**
+   * Puts what `start` needs into the app, as npm would.
+   *
+   * @param parseServer the folder of another Parse Server than ours
+   */
+  addParts(parseServer?: string): void;
   /** Runs a command as a user types it. */
   npx(args: string[]): Run;
 }
@@ -44,10 +54,23 @@ export function packPackage() {
       }
       // Told where: a `node_modules` above would else be taken for the app's.
       npm(['install', '--prefix', app, '--offline', '--save-dev', tarball], app);
-      const installed = join(app, 'node_modules/back4app-e2ee');
+      const modules = join(app, 'node_modules');
+      const installed = join(modules, 'back4app-e2ee');
+      const program = join(installed, 'dist/back4app-e2ee.js');
       return {
-        ...commandsIn(app, (command) => [join(installed, 'dist/back4app-e2ee.js'), command]),
+        ...commandsIn(app, (command) => [program, command]),
         package: installed,
+        program,
+        addParts(parseServer = join(projectRoot, 'node_modules/parse-server')) {
+          for (const part of PARTS) {
+            const path = join(modules, part);
+            mkdirSync(dirname(path), { recursive: true });
+            symlinkSync(
+              part === 'parse-server' ? parseServer : join(projectRoot, 'node_modules', part),
+              path,
+            );
+          }
+        },
         npx: (args) =>
           spawnSync('npx', ['--no', '--', 'back4app-e2ee', ...args], {
             cwd: app,

@@ -137,11 +137,8 @@ describeWithMongod('a MongoDB that wants a password', () => {
     });
     await (await startLocalServer(start(pwd))).kill();
     const { code, printed } = await failToStart(start('s3cr'));
-    expect(printed.trimEnd()).toMatch(
-      new RegExp(`^Parse Server cannot start on DATABASE_URI \\(${host}\\): Authentication failed\\.$`, 'm'),
-    );
-    expect(printed).not.toContain('s3cr');
-    expect(code).toBe(1);
+    const error = `Parse Server cannot start on DATABASE_URI (${host}): Authentication failed.\n`;
+    expect([code, printed]).toEqual([1, error]);
     await stop();
   });
 });

@@ -71,6 +71,11 @@ export class Conversation {
     };
     // Also after each reconnection, as LiveQuery does not repeat what happened in between.
     subscription.on('open', () => fetchLatest().catch(this.options.onError));
+    // Where the session is no longer valid, LiveQuery refuses to subscribe again. A query fails with the code.
+    const reportInvalidSession = (error: Parse.Error) => {
+      if (error.code === Parse.Error.INVALID_SESSION_TOKEN) this.options.onError(error);
+    };
+    subscription.on('error', () => query.find({ sessionToken }).catch(reportInvalidSession));
     await fetchLatest();
   }
 
